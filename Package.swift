@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Modules and the arrows between them: docs/architecture.md. What each dependency is for:
+// docs/dependencies.md.
+
+/// CI and `make test` set this, so that a warning of a newer compiler never breaks a user's build.
+let warningsAreErrors = Context.environment["BOUNCE_WARNINGS_AS_ERRORS"] == "1"
+
+let swiftSettings: [SwiftSetting] =
+    [
+        .strictMemorySafety(),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (warningsAreErrors ? [.treatAllWarnings(as: .error)] : [])
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let containers = Target.Dependency.product(name: "BasicContainers", package: "swift-collections")
+
+let package = Package(
+    name: "bounce",
+    products: [
+        .library(name: "SharedMemory", targets: ["SharedMemory"]),
+        .library(name: "SwiotlbPool", targets: ["SwiotlbPool"]),
+        .library(name: "Uring", targets: ["Uring"]),
+        .library(name: "BlockBackend", targets: ["BlockBackend"]),
+        .executable(name: "perfbench", targets: ["perfbench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // C interfaces, headers only.
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(
+            name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+
+        // The only two modules that hold raw pointers.
+        .target(
+            name: "SharedMemory", dependencies: ["CLinux", system, logging],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Uring", dependencies: ["CUring", "SharedMemory", system],
+            swiftSettings: swiftSettings),
+
+        // The two halves of the data path. They do not know each other.
+        .target(
+            name: "SwiotlbPool", dependencies: ["SharedMemory", containers],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "BlockBackend",
+            dependencies: ["CLinux", "SharedMemory", "Uring", system, logging, containers],
+            swiftSettings: swiftSettings),
+
+        .executableTarget(
+            name: "perfbench",
+            dependencies: [
+                "BlockBackend", "SharedMemory", "SwiotlbPool", "Uring", system, logging, containers,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: swiftSettings),
+
+        .testTarget(
+            name: "SharedMemoryTests", dependencies: ["SharedMemory", system],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "UringTests", dependencies: ["Uring", "SharedMemory", system],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "SwiotlbPoolTests",
+            dependencies: ["SwiotlbPool", "SharedMemory", "AllocationCounter"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "BlockBackendTests",
+            dependencies: [
+                "BlockBackend", "SwiotlbPool", "SharedMemory", "AllocationCounter", system,
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "perfbenchTests", dependencies: ["perfbench"], swiftSettings: swiftSettings),
+        // Counts calls of malloc and its kin in the test process.
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    ]
+)

@@ -1,0 +1,160 @@
+import Glibc
+public import Logging
+public import SharedMemory
+import SystemPackage
+import Uring
+
+/// Serves block requests: moves payloads between a memory map and a storage, over io_uring.
+///
+/// ```
+/// enqueue ─▶ check ─▶ gate ─▶ ring ─▶ kernel
+///              │                        │
+///              └─▶ settled ─▶ nextCompletion ◀┘
+/// ```
+///
+/// Requests are enqueued with a tag, handed over together by ``submitAndWait(minimumCompletionCount:)``,
+/// and taken back in any order from ``nextCompletion()``. Every enqueued request completes exactly once,
+/// whatever is wrong with it: a refused one with a status instead of a trap.
+///
+/// A request whose payload lies in registered memory is a fixed-buffer operation, one whose payload is a
+/// single range (or ranges that touch) a plain one, any other a vectored one.
+///
+/// **Trust.** Operation, position and ranges may come from a hostile driver; none is used unchecked.
+///
+/// **Threading.** An engine belongs to the thread that made it. To serve several queues at once, make an
+/// engine for each. Destroying it waits for the requests under way.
+///
+/// **Cost.** Nothing is allocated after initialisation.
+public struct BlockEngine: ~Copyable {
+    public struct Configuration: Sendable {
+        /// Requests under way at once, 1 to 32768.
+        public var requestCountMax = 128
+        /// Ranges of one request's payload, after splitting at region borders; at most 1024.
+        public var segmentCountMax = 128
+        /// Whether to register the memory map's regions as fixed buffers.
+        public var registersMemory = true
+
+        public init() {}
+    }
+
+    public let storage: BlockStorage
+    public let memoryMap: MemoryMap
+    /// The flags of `io_uring_setup(2)` that the kernel granted, by their C names.
+    public let ringFlagNames: [String]
+
+    var ring: Ring
+    let registration: BufferRegistration
+    let supportsVectoredFixedBuffers: Bool
+    let vectors: IOVectors
+    /// What zeroes are written from, where the storage cannot make them.
+    let zeroes: HostMemory
+    var table: TransferTable
+    var gate = WriteGate()
+    /// Requests that end without the kernel: refused ones, and transfers of nothing.
+    var settled = TransferQueue()
+
+    private static let zeroesByteCount = 1 << 20
+    static let primaryFile = FixedFile(index: 0)
+    static let bufferedFile = FixedFile(index: 1)
+
+    /// - Parameters:
+    ///   - storage: what requests are served from; may be shared by engines.
+    ///   - memoryMap: all the memory that requests may touch.
+    ///   - logger: where a fall-back is noted.
+    /// - Throws: `SystemCallError`: of `io_uring_setup` where the system gives no ring, of
+    ///   `io_uring_register` or `mmap`. Memory that cannot be registered is not an error: see
+    ///   ``registrationRefusal``.
+    public init(
+        storage: BlockStorage, memoryMap: MemoryMap, configuration: Configuration = Configuration(),
+        logger: Logger = Logger(label: "BlockBackend")
+    ) throws(SystemCallError) {
+        let zeroes = try HostMemory.anonymous(byteCount: Self.zeroesByteCount)
+        var ring = try Ring(entryCount: configuration.requestCountMax)
+        try ring.registerFiles(
+            [storage.descriptor] + (storage.bufferedDescriptor.map { [$0] } ?? []))
+        let registration =
+            configuration.registersMemory
+            ? BufferRegistration(registering: memoryMap, with: &ring) : BufferRegistration()
+        if let refusal = registration.refusal {
+            logger.notice(
+                "memory could not be registered (\(refusal)); going on without fixed buffers")
+        }
+        self.storage = storage
+        self.memoryMap = memoryMap
+        self.registration = registration
+        self.zeroes = zeroes
+        ringFlagNames = ring.flags.names
+        supportsVectoredFixedBuffers =
+            registration.isRegistered && ring.supportsVectoredFixedBuffers
+        vectors = IOVectors(
+            rowCount: configuration.requestCountMax, rowCapacity: configuration.segmentCountMax)
+        table = TransferTable(capacity: configuration.requestCountMax)
+        self.ring = ring
+    }
+
+    deinit {
+        // Before the memory map lets go of what the kernel may still be writing to.
+        ring.drain()
+    }
+
+    /// Whether payloads are transferred as fixed buffers.
+    public var usesFixedBuffers: Bool { registration.isRegistered }
+
+    /// Why registering the memory was refused, where it was; the engine then works without.
+    public var registrationRefusal: SystemCallError? { registration.refusal }
+
+    /// Whether ``enqueue(_:sector:payload:tag:)`` would return false.
+    public var isFull: Bool { table.isFull }
+
+    /// Whether no request is under way.
+    public var isIdle: Bool { table.isEmpty }
+
+    /// Hands enqueued requests to the kernel and waits, in one system call.
+    ///
+    /// - Parameter minimumCompletionCount: how many operations of the ring to wait for; 0 not to wait.
+    ///   Returns early for a signal, and at once where a request has ended already.
+    /// - Throws: `SystemCallError` of `io_uring_enter`; nothing that was enqueued is lost.
+    public mutating func submitAndWait(
+        minimumCompletionCount: Int = 1
+    ) throws(SystemCallError) {
+        let count = settled.isEmpty ? min(minimumCompletionCount, ring.outstandingCount) : 0
+        try ring.submitAndWait(minimumCompletionCount: count)
+    }
+
+    /// Takes one request that has ended, or `nil` where none has: then
+    /// ``submitAndWait(minimumCompletionCount:)``. No system call.
+    public mutating func nextCompletion() -> BlockCompletion? {
+        if let row = settled.removeFirst(of: &table) {
+            return finish(row, status: table[row].settledStatus ?? .ioError, errno: nil)
+        }
+        while let completion = ring.nextCompletion() {
+            let row = Int(completion.tag)
+            switch table[row].advance(completion.result, vectors: vectors) {
+            case .goOn: prepare(row)
+            case .done(let status, let errno):
+                leaveGate(row)
+                return finish(row, status: status, errno: errno)
+            }
+        }
+        return nil
+    }
+}
+
+extension BlockEngine {
+    /// Lets go of a write, and of those that waited for it to end.
+    private mutating func leaveGate(_ row: Int) {
+        guard table[row].changesStorage else { return }
+        gate.leave(table[row])
+        while let next = gate.nextAdmitted(of: &table) { prepare(next) }
+    }
+
+    private mutating func finish(
+        _ row: Int, status: BlockStatus, errno: Errno?
+    ) -> BlockCompletion {
+        let completion = BlockCompletion(
+            tag: table[row].tag, status: status, writtenByteCount: table[row].writtenByteCount,
+            errno: errno)
+        table.freeRow(row)
+        return completion
+    }
+}

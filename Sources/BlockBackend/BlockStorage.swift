@@ -1,0 +1,125 @@
+import CLinux
+import Glibc
+import SharedMemory
+public import SystemPackage
+
+/// A regular file or block device that requests are served from.
+///
+/// Opened with `O_DIRECT`, storage has two descriptors: direct I/O through the one for what is aligned as
+/// the storage wants it, and the page cache through the other for the rest (``BlockAlignment``).
+///
+/// **Threading.** Immutable; any thread. The size is read once, when it is opened.
+public final class BlockStorage: Sendable {
+    /// How storage is opened.
+    public struct Options: OptionSet, Sendable {
+        public let rawValue: Int
+
+        public init(rawValue: Int) {
+            self.rawValue = rawValue
+        }
+
+        /// Writes are refused, and the file is opened `O_RDONLY`.
+        public static let readOnly = Options(rawValue: 1)
+        /// Everything goes through the page cache, instead of around it with `O_DIRECT`.
+        public static let buffered = Options(rawValue: 2)
+    }
+
+    public let options: Options
+    /// The size in bytes, whole sectors: what a file has beyond its last whole sector is not served.
+    public let byteCount: UInt64
+    public let isBlockDevice: Bool
+    /// What direct I/O needs; `nil` where everything goes through the page cache.
+    public let alignment: BlockAlignment?
+
+    /// The descriptor for aligned transfers: direct, unless storage is buffered.
+    let descriptor: FileDescriptor
+    /// The descriptor for transfers that direct I/O does not take, where `descriptor` is direct.
+    let bufferedDescriptor: FileDescriptor?
+
+    /// Opens a file or block device.
+    ///
+    /// - Throws: `StorageError`, whose description says what is wrong with the path.
+    public init(path: FilePath, options: Options = []) throws(StorageError) {
+        let isReadOnly = options.contains(.readOnly)
+        let isDirect = !options.contains(.buffered)
+        let status = try Self.status(of: path)
+        let descriptor = try Self.open(path, readOnly: isReadOnly, direct: isDirect)
+        var bufferedDescriptor: FileDescriptor?
+        do throws(StorageError) {
+            if isDirect {
+                bufferedDescriptor = try Self.open(path, readOnly: isReadOnly, direct: false)
+                alignment = try BlockAlignment(probing: descriptor, path: path)
+            } else {
+                alignment = nil
+            }
+            byteCount = try Self.size(of: descriptor, path: path)
+        } catch {
+            try? descriptor.close()
+            try? bufferedDescriptor?.close()
+            throw error
+        }
+        self.options = options
+        self.descriptor = descriptor
+        self.bufferedDescriptor = bufferedDescriptor
+        isBlockDevice = status.st_mode & S_IFMT == S_IFBLK
+    }
+
+    deinit {
+        try? descriptor.close()
+        try? bufferedDescriptor?.close()
+    }
+
+    public var isReadOnly: Bool { options.contains(.readOnly) }
+    public var isDirect: Bool { alignment != nil }
+
+    private static func status(of path: FilePath) throws(StorageError) -> stat {
+        var status = stat()
+        // SAFETY: `status` is a local, and the string lives for the call.
+        let result = unsafe path.withPlatformString { unsafe stat($0, &status) }
+        guard result == 0 else {
+            throw StorageError(path: path, systemCall: SystemCallError("stat", .current))
+        }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG, S_IFBLK: return status
+        case S_IFDIR: throw StorageError(path: path, reason: .isDirectory)
+        default: throw StorageError(path: path, reason: .notStorage)
+        }
+    }
+
+    private static func open(
+        _ path: FilePath, readOnly: Bool, direct: Bool
+    ) throws(StorageError) -> FileDescriptor {
+        do {
+            return try FileDescriptor.open(
+                path, readOnly ? .readOnly : .readWrite,
+                options: direct
+                    ? [.closeOnExec, FileDescriptor.OpenOptions(rawValue: O_DIRECT)]
+                    : [.closeOnExec])
+        } catch {
+            let errno = error as? Errno ?? .ioError
+            // The file is there and of the right kind, so EINVAL speaks of the flag.
+            guard direct, errno == .invalidArgument else {
+                throw StorageError(path: path, systemCall: SystemCallError("open", errno))
+            }
+            throw StorageError(path: path, reason: .directIOUnsupported)
+        }
+    }
+
+    private static func size(
+        of descriptor: FileDescriptor, path: FilePath
+    ) throws(StorageError) -> UInt64 {
+        // Also right for a block device, whose `stat` has no size.
+        do {
+            let end = try descriptor.seek(offset: 0, from: .end)
+            return UInt64(end) & ~UInt64(sectorByteCount - 1)
+        } catch {
+            throw StorageError(
+                path: path, systemCall: SystemCallError("lseek", error as? Errno ?? .ioError))
+        }
+    }
+}
+
+extension Errno {
+    /// The error of the system call that failed last on this thread.
+    static var current: Errno { Errno(rawValue: Glibc.errno) }
+}

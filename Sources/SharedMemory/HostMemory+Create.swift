@@ -1,0 +1,147 @@
+import CLinux
+import Glibc
+public import Logging
+public import SystemPackage
+
+extension HostMemory {
+    /// Maps private, zeroed memory that no other process sees: a guest's memory in a test or a benchmark.
+    ///
+    /// - Parameters:
+    ///   - byteCount: the length, more than zero; rounded up to whole pages by the kernel.
+    ///   - pages: `.base` or `.transparentHuge`.
+    /// - Throws: `SystemCallError` of `mmap`.
+    public static func anonymous(
+        byteCount: Int, pages: Pages = .base
+    ) throws(SystemCallError) -> HostMemory {
+        precondition(byteCount > 0, "memory has a length")
+        precondition(pages != .reservedHuge, "private memory uses base or transparent pages")
+        return try HostMemory(mapping: nil, offset: 0, byteCount: byteCount, pages: pages)
+    }
+
+    /// Creates a window: a memfd of a fixed size that can be sent to a peer.
+    ///
+    /// Its size is sealed (`F_SEAL_SHRINK`, `F_SEAL_GROW`, `F_SEAL_SEAL`), so a peer that holds the
+    /// descriptor cannot make this process fault by truncating it. All pages are allocated now, so the
+    /// data path takes no first-touch fault and does not run out of memory later.
+    ///
+    /// - Parameters:
+    ///   - byteCount: the length, a positive multiple of the page size (2 MiB for `.reservedHuge`).
+    ///   - pages: what to try for. Reserved huge pages fall back to transparent ones, and these to base
+    ///     pages, each with a notice in the log; ``pages`` tells what was obtained.
+    ///   - name: shown in `/proc/*/maps`.
+    ///   - logger: where a fall-back is noted.
+    /// - Throws: `SystemCallError` of `memfd_create`, `ftruncate`, `fallocate`, `fcntl` or `mmap`.
+    public static func window(
+        byteCount: Int, pages: Pages = .base, name: String = "bounce-window",
+        logger: Logger = Logger(label: "SharedMemory")
+    ) throws(SystemCallError) -> HostMemory {
+        precondition(byteCount > 0 && byteCount % pageByteCount == 0, "a window is whole pages")
+        if pages == .reservedHuge {
+            do {
+                return try sealedWindow(byteCount: byteCount, pages: .reservedHuge, name: name)
+            } catch {
+                logger.notice(
+                    "no reserved huge pages for a window of \(byteCount) bytes (\(error)); using transparent ones"
+                )
+            }
+        }
+        let wanted = pages == .base ? Pages.base : .transparentHuge
+        let window = try sealedWindow(byteCount: byteCount, pages: wanted, name: name)
+        if window.pages != wanted {
+            logger.notice(
+                "no transparent huge pages for shared memory here; the window has base pages")
+        }
+        return window
+    }
+
+    /// Maps a part of a file or memfd that somebody else created, such as a region that a vhost-user
+    /// frontend sent.
+    ///
+    /// - Parameters:
+    ///   - fileDescriptor: ownership passes to the result, also when this throws.
+    ///   - offset: where the part begins, a multiple of the page size.
+    ///   - byteCount: the length, more than zero.
+    /// - Throws: `SystemCallError` of `fstat` or `mmap`; `EINVAL` where the file ends before the part does.
+    ///   A peer can still shorten a file that is not sealed, which makes an access fault: see ``isSealed``.
+    public static func mapped(
+        _ fileDescriptor: FileDescriptor, offset: Int, byteCount: Int
+    ) throws(SystemCallError) -> HostMemory {
+        do throws(SystemCallError) {
+            guard offset >= 0, byteCount > 0, offset % pageByteCount == 0 else {
+                throw SystemCallError("mmap", .invalidArgument)
+            }
+            var status = stat()
+            // SAFETY: `status` is a local that outlives the call.
+            guard unsafe fstat(fileDescriptor.rawValue, &status) == 0 else {
+                throw SystemCallError("fstat", .current)
+            }
+            guard offset <= status.st_size, byteCount <= Int(status.st_size) - offset else {
+                throw SystemCallError("mmap", .invalidArgument)
+            }
+        } catch {
+            try? fileDescriptor.close()
+            throw error
+        }
+        return try HostMemory(
+            mapping: fileDescriptor, offset: offset, byteCount: byteCount, pages: .base)
+    }
+
+    /// The base page size in bytes.
+    public static let pageByteCount = Int(sysconf(Int32(_SC_PAGESIZE)))
+}
+
+extension HostMemory {
+    private static func sealedWindow(
+        byteCount: Int, pages: Pages, name: String
+    ) throws(SystemCallError) -> HostMemory {
+        let flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (pages == .reservedHuge ? MFD_HUGETLB : 0)
+        // SAFETY: the string lives for the call.
+        let descriptor = unsafe memfd_create(name, UInt32(flags))
+        guard descriptor >= 0 else { throw SystemCallError("memfd_create", .current) }
+        guard ftruncate(descriptor, byteCount) == 0 else {
+            let error = SystemCallError("ftruncate", .current)
+            close(descriptor)
+            throw error
+        }
+        let memory = try HostMemory(
+            mapping: FileDescriptor(rawValue: descriptor), offset: 0, byteCount: byteCount,
+            pages: pages)
+        // After the mapping was advised, so that huge pages can be given at once.
+        guard fallocate(descriptor, 0, 0, byteCount) == 0 else {
+            throw SystemCallError("fallocate", .current)
+        }
+        guard fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 else {
+            throw SystemCallError("fcntl", .current)
+        }
+        return memory
+    }
+
+    /// Maps `byteCount` bytes, shared where there is a descriptor and private where there is none.
+    ///
+    /// Takes ownership of the descriptor, also when it throws.
+    private convenience init(
+        mapping descriptor: FileDescriptor?, offset: Int, byteCount: Int, pages: Pages
+    ) throws(SystemCallError) {
+        let flags = descriptor == nil ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
+        let address = unsafe mmap(
+            nil, byteCount, PROT_READ | PROT_WRITE, flags, descriptor?.rawValue ?? -1, offset)
+        guard let address = unsafe address, unsafe address != MAP_FAILED else {
+            let error = SystemCallError("mmap", .current)
+            try? descriptor?.close()
+            throw error
+        }
+        var obtained = pages
+        // SAFETY: advice does not change the contents of the mapping just made.
+        if pages == .transparentHuge, unsafe madvise(address, byteCount, MADV_HUGEPAGE) != 0 {
+            obtained = .base
+        }
+        unsafe self.init(
+            adopting: address, byteCount: byteCount, pages: obtained, fileDescriptor: descriptor)
+    }
+}
+
+extension Errno {
+    /// The error of the system call that failed last on this thread.
+    static var current: Errno { Errno(rawValue: Glibc.errno) }
+}
