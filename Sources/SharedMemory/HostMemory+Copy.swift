@@ -30,12 +30,12 @@ extension HostMemory {
         }
     }
 
-    /// Copies private bytes into the memory.
+    /// Copies private values into the memory, as the bytes they are.
     ///
     /// - Precondition: the memory has room for them at `offset`.
-    public func store(_ bytes: Span<UInt8>, at offset: Int) {
-        check(offset, bytes.count)
-        unsafe bytes.withUnsafeBytes { source in
+    public func store<Value: BitwiseCopyable>(_ values: Span<Value>, at offset: Int) {
+        check(offset, values.count * MemoryLayout<Value>.stride)
+        unsafe values.withUnsafeBytes { source in
             // SAFETY: the part was checked, and the span holds as many bytes.
             if let first = source.baseAddress, source.count > 0 {
                 unsafe memcpy(base + offset, first, source.count)

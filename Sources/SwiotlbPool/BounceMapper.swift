@@ -29,6 +29,10 @@ public struct BounceMapper: ~Copyable, DMAMapper {
         hint = ownSegments.lowerBound * PoolGeometry.segmentSlotCount
     }
 
+    public var copiedByteCount: Int {
+        counters.copiedInByteCount.current + counters.copiedOutByteCount.current
+    }
+
     deinit {
         pool.retire(counters)
     }

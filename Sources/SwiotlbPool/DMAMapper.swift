@@ -13,6 +13,9 @@ public protocol DMAMapper: ~Copyable {
     /// The longest buffer that one mapping takes, in bytes (`dma_max_mapping_size`).
     var maximumMappingByteCount: Int { get }
 
+    /// Bytes that this mapper has copied so far, in and out: what bouncing has cost.
+    var copiedByteCount: Int { get }
+
     /// Maps a buffer (`dma_map_single`), copying it in where the device is to read it.
     ///
     /// - Parameter buffer: at least one byte, at most ``maximumMappingByteCount``.

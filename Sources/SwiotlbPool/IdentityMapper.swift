@@ -7,6 +7,7 @@ public struct IdentityMapper: ~Copyable, DMAMapper {
     public init() {}
 
     public var maximumMappingByteCount: Int { Int.max }
+    public var copiedByteCount: Int { 0 }
 
     public mutating func map(
         _ buffer: GuestRange, _ direction: DMADirection

@@ -1,0 +1,40 @@
+import SharedMemory
+
+/// The buffers of a guest, spread over all of its memory as those of a page cache are.
+///
+/// They are visited in an order that comes by every one of them before it returns to the first, and never
+/// goes to a neighbour: a buffer was last touched a whole sweep of guest memory ago, so neither path of a
+/// comparison is flattered by a warm cache line.
+struct GuestBuffers {
+    let byteCount: Int
+    let count: Int
+    private let spacing: Int
+    private let step: Int
+    private var index = 0
+
+    /// Where guest memory begins, guest-physical.
+    static let base = GuestAddress(0)
+
+    init(guestMemoryByteCount: Int, bufferByteCount: Int) {
+        byteCount = bufferByteCount
+        spacing = (bufferByteCount + 4095) & ~4095
+        count = guestMemoryByteCount / spacing
+        // The golden section spreads any number of steps evenly; coprime to the count, it is a cycle.
+        var step = max(Int(Double(count) * 0.618_033_988_75), 1)
+        while Self.greatestCommonDivisor(step, count) != 1 { step += 1 }
+        self.step = step
+    }
+
+    /// The next buffer.
+    mutating func next() -> GuestRange {
+        index += step
+        if index >= count { index -= count }
+        return GuestRange(
+            address: GuestAddress(Self.base.rawValue + UInt64(index * spacing)),
+            byteCount: byteCount)
+    }
+
+    private static func greatestCommonDivisor(_ left: Int, _ right: Int) -> Int {
+        right == 0 ? left : greatestCommonDivisor(right, left % right)
+    }
+}

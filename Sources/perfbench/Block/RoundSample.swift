@@ -1,0 +1,30 @@
+import Histogram
+
+/// Completion latencies in nanoseconds, to three digits, up to a minute.
+typealias LatencyHistogram = Histogram<UInt64>
+
+extension LatencyHistogram {
+    static func forCompletions() -> Self {
+        Histogram(highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: .three)
+    }
+}
+
+/// What one path did in one round.
+struct RoundSample {
+    var operationCount = 0
+    var errorCount = 0
+    var seconds = 0.0
+    var cpu = CPUTime(user: 0, system: 0)
+    var copiedByteCount = 0
+    var poolFullCount = 0
+
+    var iops: Double { Double(operationCount) / seconds }
+    var cpuNanosecondsPerOperation: Double { perOperation(cpu.total) }
+    var userNanosecondsPerOperation: Double { perOperation(cpu.user) }
+    var systemNanosecondsPerOperation: Double { perOperation(cpu.system) }
+    var copiedBytesPerOperation: Double { perOperation(Double(copiedByteCount)) }
+
+    private func perOperation(_ amount: Double) -> Double {
+        amount / Double(max(operationCount, 1))
+    }
+}

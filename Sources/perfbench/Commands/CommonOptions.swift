@@ -1,0 +1,71 @@
+import ArgumentParser
+import SystemPackage
+
+/// How results are printed.
+enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
+    case table
+    case json
+}
+
+/// The options of every measuring command.
+struct CommonOptions: ParsableArguments {
+    @Option(help: "Memory of the guest that buffers are spread over.")
+    var guestMemory = ByteSize(256 << 20)
+
+    @Option(help: "Size of the window that payloads bounce through.")
+    var window = ByteSize(64 << 20)
+
+    @Flag(help: "Ask for huge pages for guest memory and window.")
+    var hugePages = false
+
+    @Option(help: "Rounds that are counted; one more is run first and discarded.")
+    var rounds = 9
+
+    @Option(help: "Seconds that each path is measured in a round.")
+    var roundSeconds = 0.15
+
+    @Option(help: "How results are printed.")
+    var format = OutputFormat.table
+
+    @Option(help: "Write results to this file instead of standard output.")
+    var output: String?
+
+    @Flag(help: "Measure though this is a debug build, which says nothing about release builds.")
+    var allowDebug = false
+
+    func validate() throws {
+        guard rounds >= 1, rounds <= 10_000 else {
+            throw ValidationError("--rounds must be 1 to 10000")
+        }
+        guard roundSeconds >= 0.001, roundSeconds <= 3600 else {
+            throw ValidationError("--round-seconds must be 0.001 to 3600")
+        }
+        for (name, size) in [("--guest-memory", guestMemory), ("--window", window)] {
+            guard size.byteCount >= 4096, size.byteCount % 4096 == 0 else {
+                throw ValidationError("\(name) must be a positive multiple of 4k")
+            }
+            guard size.byteCount <= 1 << 40 else {
+                throw ValidationError("\(name) must be at most 1024g")
+            }
+        }
+        #if DEBUG
+        guard allowDebug else {
+            throw ValidationError(
+                "this is a debug build, whose figures mean nothing; build with 'swift build -c release'"
+                    + " or insist with --allow-debug")
+        }
+        #endif
+    }
+
+    /// Opens the place that results go to, before anything is measured.
+    func openOutput() throws -> FileDescriptor {
+        guard let output else { return .standardOutput }
+        do {
+            return try FileDescriptor.open(
+                FilePath(output), .writeOnly, options: [.create, .truncate, .closeOnExec],
+                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+        } catch {
+            throw BenchFailure(.cannotCreate, "the output file \(output) cannot be written (\(error))")
+        }
+    }
+}

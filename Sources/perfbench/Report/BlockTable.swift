@@ -1,0 +1,85 @@
+extension Report where Run == BlockRun {
+    /// The report for a person: every case, its paths under each other, ratios to `direct`.
+    var table: String {
+        var table = TextTable(
+            header: [
+                "case", "path", "IOPS", "MB/s", "p50 µs", "p99 µs", "CPU µs/op", "user", "sys",
+                "copied", "full", "IOPS / direct", "CPU / direct", "added CPU / memcpy",
+            ], leftAlignedCount: 2)
+        var former: String?
+        for run in runs {
+            let name = "\(run.rw.rawValue) \(ByteSize(run.blockBytes)) ×\(run.depth)"
+            if let former, former != name { table.appendGap() }
+            table.append(
+                [
+                    former == name ? "" : name,
+                    run.path.rawValue + (run.path.registersMemory && !run.fixedBuffers ? " (!)" : ""),
+                    run.iops.median.short, (run.bwBytes / 1e6).fixed(0),
+                    Double(run.clatNs.percentile["50.000000"] ?? 0).microseconds,
+                    Double(run.clatNs.percentile["99.000000"] ?? 0).microseconds,
+                    run.cpuNsPerOp.microseconds, run.userNsPerOp.microseconds,
+                    run.systemNsPerOp.microseconds, ByteSize(Int(run.copiedBytesPerOp)).description,
+                    run.poolFull == 0 ? "" : "\(run.poolFull)",
+                    ratioText(run, "iops"), ratioText(run, "cpu_ns_per_op"),
+                    ratioText(run, "added_cpu_per_floor") + floorText(run),
+                ])
+            former = name
+        }
+        return heading + table.text + legend
+    }
+
+    private var heading: String {
+        let flags = host.ringFlags.map { $0.replacing("IORING_SETUP_", with: "") }
+        var lines = [
+            "\(host.cpu), \(host.processors) processors, Linux \(host.kernel), \(host.date)"
+        ]
+        if let storage = host.storage {
+            let kind = storage.blockDevice ? "block device" : "file"
+            let mode =
+                storage.direct
+                ? "O_DIRECT, alignment \(storage.offsetAlignment)" : "through the page cache"
+            lines.append(
+                "\(kind) of \(ByteSize(Int(storage.bytes))), \(mode); "
+                    + "guest memory \(ByteSize(host.guestMemoryBytes)), "
+                    + "window \(ByteSize(host.windowBytes)) in \(host.windowPages) pages; "
+                    + "ring \(flags.isEmpty ? "without flags" : flags.joined(separator: " | "))")
+        }
+        return lines.joined(separator: "\n") + "\n\n"
+    }
+
+    private var legend: String {
+        var lines = [
+            "",
+            "Medians over \(runs.map(\.rounds).min() ?? 0) rounds; [low, high] covers the true median"
+                + " with 95 % confidence. Ratios are of the same round.",
+            "added CPU / memcpy: CPU time per operation that the path needs more than direct, in copies"
+                + " of the payload by memcpy (µs in parentheses).",
+        ]
+        if runs.contains(where: { $0.path.registersMemory && !$0.fixedBuffers }) {
+            lines.append(
+                "(!) memory could not be registered: this path ran without fixed buffers."
+                    + " RLIMIT_MEMLOCK is \(host.memlockBytes) bytes; raise it (ulimit -l).")
+        }
+        if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func ratioText(_ run: BlockRun, _ metric: String) -> String {
+        guard
+            let ratio = ratios.first(where: {
+                $0.metric == metric && $0.of == run.path.rawValue && $0.to == "direct"
+                    && $0.rw == run.rw && $0.blockBytes == run.blockBytes && $0.depth == run.depth
+            })
+        else { return "" }
+        return "\(ratio.median.fixed(2)) [\(ratio.low.fixed(2)), \(ratio.high.fixed(2))]"
+    }
+
+    private func floorText(_ run: BlockRun) -> String {
+        guard run.path.bounces,
+            let floor = floors.first(where: {
+                $0.rw == run.rw && $0.blockBytes == run.blockBytes && $0.depth == run.depth
+            })
+        else { return "" }
+        return " (\(floor.memcpyNs.microseconds))"
+    }
+}

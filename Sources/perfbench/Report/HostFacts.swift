@@ -1,0 +1,55 @@
+import FoundationEssentials
+import Glibc
+
+/// What of the machine one must know to read a result.
+struct HostFacts: Encodable {
+    var kernel: String
+    var cpu: String
+    var processors: Int
+    /// The `io_uring_setup(2)` flags obtained; empty where no ring was made.
+    var ringFlags: [String] = []
+    /// Whether memory could be registered.
+    var fixedBuffers = false
+    /// `RLIMIT_MEMLOCK`; -1 for no limit.
+    var memlockBytes: Int
+    var guestMemoryBytes: Int
+    var windowBytes: Int
+    var windowPages: String
+    var storage: Storage?
+    var date: String
+
+    struct Storage: Encodable {
+        let bytes: UInt64
+        let direct: Bool
+        let blockDevice: Bool
+        /// What direct I/O needs, in bytes; 0 where there is none.
+        let offsetAlignment: Int
+        let memoryAlignment: Int
+    }
+
+    init(common: CommonOptions, windowPages: String) {
+        kernel = Self.firstLine(of: "/proc/sys/kernel/osrelease") ?? "unknown"
+        cpu = Self.cpuName
+        processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        var limit = rlimit()
+        unsafe getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit)
+        memlockBytes = limit.rlim_cur == .max ? -1 : Int(limit.rlim_cur)
+        guestMemoryBytes = common.guestMemory.byteCount
+        windowBytes = common.window.byteCount
+        self.windowPages = windowPages
+        date = Date.now.formatted(.iso8601)
+    }
+
+    private static var cpuName: String {
+        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("model name") }),
+            let colon = line.firstIndex(of: ":")
+        else { return "unknown" }
+        return String(line[line.index(after: colon)...].drop { $0 == " " })
+    }
+
+    private static func firstLine(of path: String) -> String? {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
+        return text.split(separator: "\n").first.map { String($0) }
+    }
+}

@@ -1,0 +1,56 @@
+import FoundationEssentials
+import SystemPackage
+
+/// What is printed: the same data as a table or as JSON of the schema `perfbench/1`.
+struct Report<Run: Encodable>: Encodable {
+    let schema = "perfbench/1"
+    let host: HostFacts
+    /// Whether the run was ended before it was complete.
+    var interrupted: Bool
+    var runs: [Run]
+    var ratios: [Ratio]
+    var floors: [Floor]
+
+    /// One quantity of a path over that of another, computed round by round.
+    struct Ratio: Encodable {
+        let workload: String
+        var via: String?
+        let metric: String
+        let of: String
+        let to: String
+        var rw: ReadWrite?
+        let blockBytes: Int
+        var depth: Int?
+        let median: Double
+        let low: Double
+        let high: Double
+    }
+
+    /// What copying the payload costs, and nothing else.
+    struct Floor: Encodable {
+        var rw: ReadWrite?
+        let blockBytes: Int
+        var depth: Int?
+        let memcpyNs: Double
+        let low: Double
+        let high: Double
+    }
+
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+    }
+}
+
+extension FileDescriptor {
+    /// Writes a report.
+    func write(report text: String) throws {
+        do {
+            _ = try writeAll(text.utf8)
+        } catch let error as Errno {
+            throw BenchFailure(.ioError, "the results could not be written (\(error))")
+        }
+    }
+}
