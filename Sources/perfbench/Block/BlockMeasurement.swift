@@ -33,7 +33,7 @@ struct BlockMeasurement {
     ) throws -> CaseResult {
         var result = CaseResult(plan: plan)
         var buffers = GuestBuffers(
-            guestMemoryByteCount: stand.guest.byteCount, bufferByteCount: plan.blockByteCount)
+            guestMemoryByteCount: stand.memories.guest.byteCount, bufferByteCount: plan.blockByteCount)
         for path in paths { stand.loops[path]?.reset() }
         for round in 0...roundCount {
             var samples: [BlockPath: RoundSample] = [:]
@@ -46,8 +46,9 @@ struct BlockMeasurement {
                     measures: round > 0)
                 if Interruption.isRequested { return result }
             }
-            let floor = stand.floor(
-                plan, buffers: &buffers, seconds: roundSeconds * Self.floorShare)
+            let floor = stand.memories.floor.measure(
+                plan.pattern.copyDirection, buffers: &buffers, slotsInUse: plan.depth,
+                seconds: roundSeconds * Self.floorShare)
             guard round > 0 else { continue }
             for (path, sample) in samples { result.samples[path, default: []].append(sample) }
             for path in paths { result.latencies[path] = stand.loops[path]?.latencies }

@@ -26,6 +26,11 @@ enum ReadWrite: String, CaseIterable, ExpressibleByArgument, Encodable {
     var isRandom: Bool { self == .randread || self == .randwrite || self == .randrw }
     var writes: Bool { self != .read && self != .randread }
     var isMixed: Bool { self == .randrw }
+
+    /// Which way a bounce copies.
+    var copyDirection: CopyFloor.Direction {
+        isMixed ? .alternating : writes ? .intoWindow : .outOfWindow
+    }
 }
 
 /// One point of the plan: all paths are compared at it.

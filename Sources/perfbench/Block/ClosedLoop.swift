@@ -111,6 +111,28 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         return sample
     }
 
+    /// Performs one request and waits for its end.
+    ///
+    /// - Throws: `BenchFailure` where it does not end well.
+    mutating func perform(
+        _ operation: BlockOperation, sector: UInt64, buffer: GuestRange
+    ) throws {
+        freeRows.removeAll()
+        guard try map(buffer, operation == .write ? .toDevice : .fromDevice, row: 0) else {
+            throw BenchFailure(.usage, "the window has no room for one request")
+        }
+        Self.enqueue(operation, sector: sector, payload: payload, tag: 0, into: &engine)
+        var failure: BenchFailure?
+        while !engine.isIdle {
+            try engine.submitAndWait()
+            while let completion = engine.nextCompletion() {
+                finish(completion)
+                if completion.status != .ok { failure = Self.failure(completion) }
+            }
+        }
+        if let failure { throw failure }
+    }
+
     /// Starts one request.
     ///
     /// - Returns: false where the pool is full: the request waits for a completion.

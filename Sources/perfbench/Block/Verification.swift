@@ -2,24 +2,88 @@ import BlockBackend
 import SharedMemory
 import SystemPackage
 
-/// `--verify`: data written through one path must be what every other path, and plain `pread`, reads.
+/// `--verify`: what was written through one path is what every path, and plain `pread(2)`, reads.
+///
+/// Writes to blocks all over the storage. Each block's contents are different for every writer, so stale
+/// data of an earlier pass is seen.
 struct Verification {
     let stand: BlockStand
     let paths: [BlockPath]
+    let file: FilePath
 
+    private static let blockCountMax = 64
+
+    /// - Throws: `BenchFailure` that names the first difference.
     func run(_ blockByteCounts: [Int]) throws {
+        let descriptor = try FileDescriptor.open(file, .readOnly, options: .closeOnExec)
+        defer { try? descriptor.close() }
         for byteCount in blockByteCounts {
-            for (index, writer) in paths.enumerated() {
-                for reader in paths {
-                    try check(writer, reader, byteCount, seed: UInt64(index))
-                }
+            for (index, writer) in paths.enumerated() where !Interruption.isRequested {
+                try check(writer, seed: UInt64(index + 1), byteCount, against: descriptor)
             }
         }
     }
 
     private func check(
-        _ writer: BlockPath, _ reader: BlockPath, _ byteCount: Int, seed: UInt64
+        _ writer: BlockPath, seed: UInt64, _ byteCount: Int, against descriptor: FileDescriptor
     ) throws {
-        _ = (writer, reader, byteCount, seed)
+        var buffers = GuestBuffers(
+            guestMemoryByteCount: stand.memories.guest.byteCount, bufferByteCount: byteCount)
+        let blockCount = Int(stand.storage.byteCount) / byteCount
+        let checked = min(blockCount, Self.blockCountMax)
+        let blocks = (0..<checked).map { $0 * (blockCount - 1) / max(checked - 1, 1) }
+        for block in blocks {
+            let buffer = buffers.next()
+            stand.memories.guest.store(contents(block, seed, byteCount).span, at: offset(buffer))
+            try transfer(.write, writer, block, buffer)
+        }
+        let plain = try HostMemory.anonymous(byteCount: byteCount)
+        for block in blocks {
+            let expected = contents(block, seed, byteCount)
+            let position = Int64(block * byteCount)
+            let count = try plain.read(
+                from: descriptor, atFileOffset: position, offset: 0, byteCount: byteCount)
+            try compare(
+                plain.bytes(at: 0, byteCount: count), expected, writer, "pread", position)
+            for reader in paths {
+                let buffer = buffers.next()
+                stand.memories.guest.fill(at: offset(buffer), byteCount: byteCount, with: 0xEE)
+                try transfer(.read, reader, block, buffer)
+                try compare(
+                    stand.memories.guest.bytes(at: offset(buffer), byteCount: byteCount), expected, writer,
+                    reader.rawValue, position)
+            }
+        }
+    }
+
+    private func transfer(
+        _ operation: BlockOperation, _ path: BlockPath, _ block: Int, _ buffer: GuestRange
+    ) throws {
+        let sector = UInt64(block * (buffer.byteCount / sectorByteCount))
+        try stand.loops[path]?.perform(operation, sector: sector, buffer: buffer)
+    }
+
+    private func compare(
+        _ found: [UInt8], _ expected: [UInt8], _ writer: BlockPath, _ reader: String,
+        _ position: Int64
+    ) throws {
+        guard found != expected else { return }
+        let difference = zip(found, expected).enumerated().first { $1.0 != $1.1 }
+        throw BenchFailure(
+            .wrongData,
+            "verify: byte \(position + Int64(difference?.offset ?? found.count)) was written through "
+                + "\(writer.rawValue) and reads differently through \(reader)")
+    }
+
+    private func contents(_ block: Int, _ seed: UInt64, _ byteCount: Int) -> [UInt8] {
+        var random = SplitMix64(seed: seed << 40 ^ UInt64(block))
+        return (0..<byteCount / 8).flatMap { _ in
+            let word = random.next()
+            return (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) }
+        }
+    }
+
+    private func offset(_ buffer: GuestRange) -> Int {
+        Int(buffer.address.rawValue - GuestBuffers.base.rawValue)
     }
 }

@@ -106,15 +106,17 @@ struct BlockCommand: ParsableCommand {
         defer { progress.clear() }
 
         let scratch = try file == nil ? makeScratchFile(progress) : nil
-        let storage = try openStorage(scratch?.path ?? FilePath(file ?? ""))
+        let storagePath = scratch?.path ?? FilePath(file ?? "")
+        let storage = try openStorage(storagePath)
         let stand = try BlockStand(
             storage: storage, paths: path.items, depthMax: depthMax,
-            blockByteCountMax: blockByteCountMax, common: common,
-            logger: Logger.toStandardError)
+            blockByteCountMax: blockByteCountMax,
+            memories: try Memories(common, logger: .toStandardError), logger: .toStandardError)
         noteRefusedRegistration(stand)
         if verify {
             progress.show("verifying")
-            try Verification(stand: stand, paths: path.items).run(blockSize.items.map(\.byteCount))
+            try Verification(stand: stand, paths: path.items, file: storagePath)
+                .run(blockSize.items.map(\.byteCount))
         }
 
         var results: [BlockMeasurement.CaseResult] = []
@@ -172,7 +174,7 @@ struct BlockCommand: ParsableCommand {
     }
 
     private func facts(_ stand: BlockStand) -> HostFacts {
-        var facts = HostFacts(common: common, windowPages: stand.window.pages.rawValue)
+        var facts = HostFacts(common: common, windowPages: stand.memories.window.pages.rawValue)
         let loops = path.items.compactMap { stand.loops[$0] }
         facts.ringFlags = loops.first?.ringFlagNames ?? []
         facts.fixedBuffers = loops.contains { $0.usesFixedBuffers }
@@ -182,12 +184,5 @@ struct BlockCommand: ParsableCommand {
             offsetAlignment: stand.storage.alignment?.offset ?? 0,
             memoryAlignment: stand.storage.alignment?.memory ?? 0)
         return facts
-    }
-}
-
-extension Logger {
-    /// Notices of the libraries, one line each on standard error.
-    fileprivate static var toStandardError: Logger {
-        Logger(label: "perfbench", factory: { StreamLogHandler.standardError(label: $0) })
     }
 }

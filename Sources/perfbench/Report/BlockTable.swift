@@ -30,9 +30,7 @@ extension Report where Run == BlockRun {
 
     private var heading: String {
         let flags = host.ringFlags.map { $0.replacing("IORING_SETUP_", with: "") }
-        var lines = [
-            "\(host.cpu), \(host.processors) processors, Linux \(host.kernel), \(host.date)"
-        ]
+        var lines: [String] = []
         if let storage = host.storage {
             let kind = storage.blockDevice ? "block device" : "file"
             let mode =
@@ -44,7 +42,7 @@ extension Report where Run == BlockRun {
                     + "window \(ByteSize(host.windowBytes)) in \(host.windowPages) pages; "
                     + "ring \(flags.isEmpty ? "without flags" : flags.joined(separator: " | "))")
         }
-        return lines.joined(separator: "\n") + "\n\n"
+        return host.heading + lines.map { $0 + "\n" }.joined() + "\n"
     }
 
     private var legend: String {
@@ -61,7 +59,7 @@ extension Report where Run == BlockRun {
                     + " RLIMIT_MEMLOCK is \(host.memlockBytes) bytes; raise it (ulimit -l).")
         }
         if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
-        return lines.joined(separator: "\n") + "\n"
+        return host.heading + lines.map { $0 + "\n" }.joined() + "\n"
     }
 
     private func ratioText(_ run: BlockRun, _ metric: String) -> String {
@@ -71,7 +69,7 @@ extension Report where Run == BlockRun {
                     && $0.rw == run.rw && $0.blockBytes == run.blockBytes && $0.depth == run.depth
             })
         else { return "" }
-        return "\(ratio.median.fixed(2)) [\(ratio.low.fixed(2)), \(ratio.high.fixed(2))]"
+        return ratio.text
     }
 
     private func floorText(_ run: BlockRun) -> String {

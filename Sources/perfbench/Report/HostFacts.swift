@@ -40,6 +40,9 @@ struct HostFacts: Encodable {
         date = Date.now.formatted(.iso8601)
     }
 
+    /// The machine, for a person.
+    var heading: String { "\(cpu), \(processors) processors, Linux \(kernel), \(date)\n" }
+
     private static var cpuName: String {
         guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
             let line = text.split(separator: "\n").first(where: { $0.hasPrefix("model name") }),

@@ -18,12 +18,16 @@ struct Report<Run: Encodable>: Encodable {
         let metric: String
         let of: String
         let to: String
+        var op: PoolOperation?
         var rw: ReadWrite?
         let blockBytes: Int
         var depth: Int?
         let median: Double
         let low: Double
         let high: Double
+
+        /// The ratio for a person.
+        var text: String { "\(median.fixed(2)) [\(low.fixed(2)), \(high.fixed(2))]" }
     }
 
     /// What copying the payload costs, and nothing else.

@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import SystemPackage
 
 /// Standard error, unbuffered.
@@ -43,5 +44,12 @@ struct ProgressLine {
     func clear() {
         guard StandardError.isTerminal else { return }
         StandardError.write("\r\u{1B}[K")
+    }
+}
+
+extension Logger {
+    /// Notices of the libraries, one line each on standard error.
+    static var toStandardError: Logger {
+        Logger(label: "perfbench", factory: { StreamLogHandler.standardError(label: $0) })
     }
 }

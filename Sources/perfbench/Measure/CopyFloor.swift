@@ -1,0 +1,43 @@
+import SharedMemory
+
+/// What a bounce cannot cost less than: its copies alone, by plain `memcpy`, between the same spread of
+/// guest buffers and as many slots in turn as would be in use.
+struct CopyFloor {
+    let guest: HostMemory
+    let window: HostMemory
+
+    /// Which way the bytes go.
+    enum Direction {
+        case intoWindow
+        case outOfWindow
+        /// Every other copy the other way.
+        case alternating
+    }
+
+    /// CPU nanoseconds per buffer.
+    func measure(
+        _ direction: Direction, buffers: inout GuestBuffers, slotsInUse: Int, seconds: Double
+    ) -> Double {
+        let spacing = (buffers.byteCount + 4095) & ~4095
+        let slotCount = max(min(slotsInUse, window.byteCount / spacing), 1)
+        var slot = 0
+        var goesIn = direction == .intoWindow
+        return cpuNanosecondsPerOperation(seconds: seconds) { count in
+            for _ in 0..<count {
+                let buffer = buffers.next()
+                let guestOffset = Int(buffer.address.rawValue - GuestBuffers.base.rawValue)
+                slot = slot + 1 == slotCount ? 0 : slot + 1
+                if direction == .alternating { goesIn.toggle() }
+                if goesIn {
+                    window.copy(
+                        at: slot * spacing, from: guest, at: guestOffset,
+                        byteCount: buffer.byteCount)
+                } else {
+                    guest.copy(
+                        at: guestOffset, from: window, at: slot * spacing,
+                        byteCount: buffer.byteCount)
+                }
+            }
+        }
+    }
+}
