@@ -9,15 +9,23 @@ public struct HostRange: Hashable, Sendable {
     /// The length in bytes.
     public let byteCount: Int
 
+    @usableFromInline
+    init(address: UInt64, byteCount: Int) {
+        self.address = address
+        self.byteCount = byteCount
+    }
+
     /// What is left after the first `count` bytes.
     ///
     /// - Precondition: `count` is at most ``byteCount``.
+    @inlinable
     public func dropFirst(_ count: Int) -> HostRange {
         precondition(count >= 0 && count <= byteCount, "a range cannot lose more than it has")
         return HostRange(address: address &+ UInt64(count), byteCount: byteCount &- count)
     }
 
     /// The first `count` bytes, or all where there are fewer.
+    @inlinable
     public func prefix(_ count: Int) -> HostRange {
         HostRange(address: address, byteCount: min(max(count, 0), byteCount))
     }

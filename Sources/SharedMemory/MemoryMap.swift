@@ -42,18 +42,40 @@ public struct MemoryMap: Sendable {
         public let regionIndex: Int
         /// How far into that region it begins, in bytes.
         public let regionOffset: Int
+
+        @usableFromInline
+        init(hostRange: HostRange, regionIndex: Int, regionOffset: Int) {
+            self.hostRange = hostRange
+            self.regionIndex = regionIndex
+            self.regionOffset = regionOffset
+        }
     }
 
     /// The regions, by ascending address.
     public let regions: [Region]
 
     /// The same, without references to count, for the look-up.
-    private let spans: [Extent]
+    private let extents: [Extent]
+    /// The first of them, which is the only one more often than not, where no search is needed.
+    @usableFromInline let firstExtent: Extent
 
-    private struct Extent {
-        let start: UInt64
-        let byteCount: UInt64
-        let host: HostRange
+    @usableFromInline struct Extent: Sendable {
+        @usableFromInline let start: UInt64
+        @usableFromInline let byteCount: UInt64
+        @usableFromInline let host: HostRange
+
+        /// How far into the extent a range begins, if all of it lies inside.
+        ///
+        /// Nothing here can overflow, however hostile the range: a subtraction that wraps yields an
+        /// offset beyond any extent.
+        @inlinable
+        func offset(of range: GuestRange) -> UInt64? {
+            let offset = range.address.rawValue &- start
+            guard offset < byteCount, UInt64(range.byteCount) <= byteCount &- offset else {
+                return nil
+            }
+            return offset
+        }
     }
 
     /// - Parameter regions: in any order; they must not overlap.
@@ -71,11 +93,14 @@ public struct MemoryMap: Sendable {
             throw .overlap
         }
         self.regions = sorted
-        spans = sorted.map {
+        extents = sorted.map {
             Extent(
                 start: $0.guestAddress.rawValue, byteCount: UInt64($0.byteCount),
                 host: $0.memory.hostRange(offset: $0.memoryOffset, byteCount: $0.byteCount))
         }
+        firstExtent =
+            extents.first
+            ?? Extent(start: 0, byteCount: 0, host: HostRange(address: 0, byteCount: 0))
     }
 
     /// A map of one region, which is all of `memory`.
@@ -108,31 +133,41 @@ public struct MemoryMap: Sendable {
     /// - Returns: `nil` where the first byte is outside. The result has at least one byte, unless the
     ///   range has none.
     /// - Complexity: O(log n) of the number of regions; no allocation.
+    @inlinable
     public func translatePrefix(of range: GuestRange) -> Run? {
+        guard let offset = firstExtent.offset(of: range) else { return search(range) }
+        return Run(
+            hostRange: firstExtent.host.dropFirst(Int(offset)).prefix(range.byteCount),
+            regionIndex: 0, regionOffset: Int(offset))
+    }
+
+    @usableFromInline
+    func search(_ range: GuestRange) -> Run? {
         var low = 0
-        var high = spans.count
+        var high = extents.count
         while low < high {
             let middle = (low + high) / 2
-            if spans[middle].start <= range.address.rawValue {
+            if extents[middle].start <= range.address.rawValue {
                 low = middle + 1
             } else {
                 high = middle
             }
         }
         guard low > 0 else { return nil }
-        let span = spans[low - 1]
-        // No subtraction below can wrap, and nothing is added: a hostile length cannot overflow.
-        let offset = range.address.rawValue - span.start
-        guard offset < span.byteCount else { return nil }
+        let extent = extents[low - 1]
+        let offset = range.address.rawValue - extent.start
+        guard offset < extent.byteCount else { return nil }
         return Run(
-            hostRange: span.host.dropFirst(Int(offset)).prefix(range.byteCount),
+            hostRange: extent.host.dropFirst(Int(offset)).prefix(range.byteCount),
             regionIndex: low - 1, regionOffset: Int(offset))
     }
 
     /// Whether every byte of a range may be touched, across as many regions as it takes.
     ///
     /// - Complexity: O(k log n) of the k regions it touches among n.
+    @inlinable
     public func contains(_ range: GuestRange) -> Bool {
+        if firstExtent.offset(of: range) != nil { return true }
         var rest = range
         repeat {
             guard let run = translatePrefix(of: rest) else { return false }

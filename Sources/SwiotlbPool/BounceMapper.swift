@@ -14,6 +14,13 @@ public struct BounceMapper: ~Copyable, DMAMapper {
     public let constraints: DMAConstraints
     public let maximumMappingByteCount: Int
 
+    // The pool's parts, here as well: reaching them through `pool` would count references each time.
+    private let window: HostMemory
+    private let windowAddress: UInt64
+    private let privateMemory: MemoryMap
+    private let bitmap: SlotBitmap
+    private let firstSlotNumber: Int
+
     private let counters: MapperCounters
     private let ownSegments: Range<Int>
     /// The slot freed last, or the one after the run mapped last: where the next search begins.
@@ -21,6 +28,11 @@ public struct BounceMapper: ~Copyable, DMAMapper {
 
     init(pool: BouncePool, area: Int, constraints: DMAConstraints, counters: MapperCounters) {
         self.pool = pool
+        window = pool.window
+        windowAddress = pool.windowAddress.rawValue
+        privateMemory = pool.privateMemory
+        bitmap = pool.bitmap
+        firstSlotNumber = pool.firstSlotNumber
         self.area = area
         self.constraints = constraints
         self.counters = counters
@@ -48,7 +60,7 @@ public struct BounceMapper: ~Copyable, DMAMapper {
         guard buffer.byteCount <= maximumMappingByteCount else {
             throw .tooLarge(maximumByteCount: maximumMappingByteCount)
         }
-        guard pool.privateMemory.contains(buffer) else { throw .outsidePrivateMemory }
+        guard privateMemory.contains(buffer) else { throw .outsidePrivateMemory }
         let request = SlotRequest(
             address: buffer.address.rawValue, byteCount: buffer.byteCount, constraints: constraints)
         guard let first = claim(request) else {
@@ -57,11 +69,11 @@ public struct BounceMapper: ~Copyable, DMAMapper {
         }
         let offset = first * PoolGeometry.slotByteCount + request.offset
         if direction.copiesIn {
-            _ = pool.privateMemory.copy(buffer, into: pool.window, at: offset)
+            _ = privateMemory.copy(buffer, into: window, at: offset)
             counters.copiedInByteCount.add(buffer.byteCount)
         }
         counters.mapCount.add(1)
-        let address = GuestAddress(pool.windowAddress.rawValue + UInt64(offset))
+        let address = GuestAddress(windowAddress + UInt64(offset))
         return DMAMapping(
             buffer: buffer,
             deviceRange: GuestRange(address: address, byteCount: buffer.byteCount),
@@ -77,7 +89,7 @@ public struct BounceMapper: ~Copyable, DMAMapper {
             copyOut(mapping, offset: 0, byteCount: count)
         }
         let slots = mapping.end()
-        pool.bitmap.release(slots)
+        bitmap.release(slots)
         counters.unmapCount.add(1)
         if ownSegments.contains(slots.first / PoolGeometry.segmentSlotCount) {
             hint = slots.first
@@ -91,8 +103,8 @@ extension BounceMapper {
     ) {
         let part = mapping.buffer.slice(offset: offset, byteCount: byteCount)
         guard mapping.direction.copiesIn, byteCount > 0 else { return }
-        _ = pool.privateMemory.copy(
-            part, into: pool.window, at: windowOffset(of: mapping) + offset)
+        _ = privateMemory.copy(
+            part, into: window, at: windowOffset(of: mapping) + offset)
         counters.copiedInByteCount.add(byteCount)
     }
 
@@ -110,13 +122,13 @@ extension BounceMapper {
     private func copyOut(_ mapping: borrowing DMAMapping, offset: Int, byteCount: Int) {
         let part = mapping.buffer.slice(offset: offset, byteCount: byteCount)
         // Cannot fail: `map` found the whole buffer in private memory, and the map is immutable.
-        _ = pool.privateMemory.copy(
-            from: pool.window, at: windowOffset(of: mapping) + offset, to: part)
+        _ = privateMemory.copy(
+            from: window, at: windowOffset(of: mapping) + offset, to: part)
         counters.copiedOutByteCount.add(byteCount)
     }
 
     private func windowOffset(of mapping: borrowing DMAMapping) -> Int {
-        Int(mapping.deviceRange.address.rawValue - pool.windowAddress.rawValue)
+        Int(mapping.deviceRange.address.rawValue - windowAddress)
     }
 }
 
@@ -144,28 +156,27 @@ extension BounceMapper {
 
     /// Claims the run at the slot freed last, if it is free, long enough and where it may be.
     private func claimHint(_ request: SlotRequest) -> Bool {
-        let (segment, first) = hint.quotientAndRemainder(
-            dividingBy: PoolGeometry.segmentSlotCount)
-        return (pool.firstSlotNumber &+ hint &- request.residue) & (request.stride &- 1) == 0
-            && first + request.slotCount <= PoolGeometry.segmentSlotCount
-            && pool.bitmap.claim(segment: segment, first: first, count: request.slotCount)
+        let slotInSegment = hint % PoolGeometry.segmentSlotCount
+        return (firstSlotNumber &+ hint &- request.residue) & (request.stride &- 1) == 0
+            && slotInSegment + request.slotCount <= PoolGeometry.segmentSlotCount
+            && bitmap.claim(SlotRun(first: hint, count: request.slotCount))
     }
 
     private func claim(_ request: SlotRequest, in segments: Range<Int>) -> Int? {
         for segment in segments {
             let slot = segment * PoolGeometry.segmentSlotCount
-            let starts = request.starts(inSegmentAt: pool.firstSlotNumber &+ slot)
-            if let first = pool.bitmap.claimLowest(
-                segment: segment, count: request.slotCount, starts: starts)
+            if let first = bitmap.claimLowest(
+                segment: segment, count: request.slotCount,
+                starts: request.starts(inSegmentAt: firstSlotNumber &+ slot))
             {
-                return slot + first
+                return first
             }
         }
         return nil
     }
 
     private func refusal(of request: SlotRequest) -> MapRefusal {
-        let (free, longest) = pool.bitmap.measure()
+        let (free, longest) = bitmap.measure()
         return free < request.slotCount
             ? .exhausted(freeSlotCount: free) : .fragmented(longestFreeRunSlotCount: longest)
     }

@@ -32,26 +32,40 @@ final class SlotBitmap: Sendable {
     /// Claims the lowest free run of a segment.
     ///
     /// - Parameter starts: the slots of the segment where a run may begin.
-    /// - Returns: the run's first slot in the segment, or `nil` where there is none.
+    /// - Returns: the number of the run's first slot, or `nil` where there is none.
     func claimLowest(segment: Int, count: Int, starts: UInt128) -> Int? {
         while true {
             let free = freeSlots(ofSegment: segment)
-            guard free != 0 else { return nil }
-            let candidates = Self.runStarts(in: free, count: count) & starts
-            guard candidates != 0 else { return nil }
-            let first = candidates.trailingZeroBitCount
-            if claim(segment: segment, first: first, count: count) { return first }
+            // Less work, and the ordinary case: a run within the segment's first word.
+            let lowCandidates =
+                count > 64
+                ? 0
+                : Self.runStarts(in: UInt64(truncatingIfNeeded: free), count: count)
+                    & UInt64(truncatingIfNeeded: starts)
+            let offset: Int
+            if lowCandidates != 0 {
+                offset = lowCandidates.trailingZeroBitCount
+            } else {
+                let candidates = Self.runStarts(in: free, count: count) & starts
+                guard candidates != 0 else { return nil }
+                offset = candidates.trailingZeroBitCount
+            }
+            let run = SlotRun(first: segment * Self.segmentSlotCount + offset, count: count)
+            if claim(run) { return run.first }
         }
     }
 
-    /// Claims a given run of a segment, if all of it is free.
-    func claim(segment: Int, first: Int, count: Int) -> Bool {
-        let mask = Self.mask(first: first, count: count)
-        let low = UInt64(truncatingIfNeeded: mask)
-        let high = UInt64(truncatingIfNeeded: mask >> 64)
-        guard low == 0 || clear(low, inWord: segment * 2) else { return false }
-        guard high == 0 || clear(high, inWord: segment * 2 + 1) else {
-            if low != 0 { set(low, inWord: segment * 2) }
+    /// Claims a given run, which lies within a segment, if all of it is free.
+    func claim(_ run: SlotRun) -> Bool {
+        let word = run.first / 64
+        let bit = run.first % 64
+        if bit + run.count <= 64 {
+            return clear(Self.ones(run.count) &<< UInt64(bit), inWord: word)
+        }
+        let low = UInt64.max &<< UInt64(bit)
+        guard clear(low, inWord: word) else { return false }
+        guard clear(Self.ones(bit + run.count - 64), inWord: word + 1) else {
+            set(low, inWord: word)
             return false
         }
         return true
@@ -61,12 +75,14 @@ final class SlotBitmap: Sendable {
     ///
     /// Traps where a slot of it is free already: freed twice, or a mapping of another pool.
     func release(_ run: SlotRun) {
-        let (segment, first) = run.first.quotientAndRemainder(dividingBy: Self.segmentSlotCount)
-        let mask = Self.mask(first: first, count: run.count)
-        let low = UInt64(truncatingIfNeeded: mask)
-        let high = UInt64(truncatingIfNeeded: mask >> 64)
-        if low != 0 { set(low, inWord: segment * 2) }
-        if high != 0 { set(high, inWord: segment * 2 + 1) }
+        let word = run.first / 64
+        let bit = run.first % 64
+        if bit + run.count <= 64 {
+            set(Self.ones(run.count) &<< UInt64(bit), inWord: word)
+        } else {
+            set(.max &<< UInt64(bit), inWord: word)
+            set(Self.ones(bit + run.count - 64), inWord: word + 1)
+        }
     }
 
     /// The slots free now, and the longest run of them within one segment.
@@ -95,22 +111,22 @@ final class SlotBitmap: Sendable {
     }
 
     /// The bits where a run of `count` set bits begins.
-    static func runStarts(in free: UInt128, count: Int) -> UInt128 {
+    static func runStarts<Bits: FixedWidthInteger>(in free: Bits, count: Int) -> Bits {
         // Each step ands the runs found so far with themselves, moved down by as much as is still
         // missing and at most by their own length: log2(count) steps.
         var starts = free
         var length = 1
         while length < count {
-            let step = min(length, count - length)
-            starts &= starts >> UInt128(step)
-            length += step
+            let step = min(length, count &- length)
+            starts &= starts &>> Bits(truncatingIfNeeded: step)
+            length &+= step
         }
         return starts
     }
 
-    private static func mask(first: Int, count: Int) -> UInt128 {
-        // Smart shifts: 128 ones where count is 128.
-        ~(~UInt128(0) << UInt128(count)) << UInt128(first)
+    /// A word whose lowest `count` bits are set; 1 to 64.
+    private static func ones(_ count: Int) -> UInt64 {
+        .max &>> UInt64(64 &- count)
     }
 
     /// Clears bits that must all be set, or changes nothing.

@@ -18,6 +18,11 @@ struct PoolCommand: ParsableCommand {
     @Option(help: "Buffer sizes, a list; at most 256k.")
     var size = CommaList([512, 2048, 4096, 16384, 65536, 262144].map { ByteSize($0) })
 
+    @Option(
+        name: .customLong("op"),
+        help: "Operations, a list of: map-unmap, map-copy-in-unmap, map-unmap-copy-out.")
+    var operations = CommaList(PoolOperation.allCases)
+
     @Option(help: "Mappings live at any time, 1 to 65536.")
     var live = 32
 
@@ -56,7 +61,7 @@ struct PoolCommand: ParsableCommand {
         let measurement = PoolMeasurement(
             memories: memories, liveCount: live, roundCount: common.rounds,
             roundSeconds: common.roundSeconds / 4)
-        let cases = PoolOperation.allCases.flatMap { operation in
+        let cases = operations.items.flatMap { operation in
             size.items.map { (operation, $0.byteCount) }
         }
         var progress = ProgressLine(

@@ -4,7 +4,7 @@ import SharedMemory
 import SwiotlbPool
 
 /// What is done to the pool, over and over.
-enum PoolOperation: String, CaseIterable, Encodable {
+enum PoolOperation: String, CaseIterable, Encodable, ExpressibleByArgument {
     /// Map and unmap, nothing copied: the allocator alone.
     case mapUnmap = "map-unmap"
     /// Map and unmap of a buffer to the device, copied in.
