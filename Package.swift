@@ -84,7 +84,8 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "perfbenchTests", dependencies: ["perfbench"], swiftSettings: swiftSettings),
+            name: "perfbenchTests", dependencies: ["perfbench", "BlockBackend", "SharedMemory"],
+            swiftSettings: swiftSettings),
         // Counts calls of malloc and its kin in the test process.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     ]

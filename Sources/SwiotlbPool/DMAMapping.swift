@@ -16,13 +16,6 @@ public struct DMAMapping: ~Copyable, Sendable {
     /// The slots of the pool that the mapping holds, pads included; none for an identity mapping.
     let slots: SlotRun
 
-    init(buffer: GuestRange, deviceRange: GuestRange, direction: DMADirection, slots: SlotRun) {
-        self.buffer = buffer
-        self.deviceRange = deviceRange
-        self.direction = direction
-        self.slots = slots
-    }
-
     deinit {
         assertionFailure("a mapping was dropped without being unmapped: its slots are lost")
     }

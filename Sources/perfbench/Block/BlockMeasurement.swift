@@ -33,7 +33,8 @@ struct BlockMeasurement {
     ) throws -> CaseResult {
         var result = CaseResult(plan: plan)
         var buffers = GuestBuffers(
-            guestMemoryByteCount: stand.memories.guest.byteCount, bufferByteCount: plan.blockByteCount)
+            guestMemoryByteCount: stand.memories.guest.byteCount,
+            bufferByteCount: plan.blockByteCount)
         for path in paths { stand.loops[path]?.reset() }
         for round in 0...roundCount {
             var samples: [BlockPath: RoundSample] = [:]

@@ -12,8 +12,10 @@ final class BlockStand {
 
     init(
         storage: BlockStorage, paths: [BlockPath], depthMax: Int, blockByteCountMax: Int,
-        memories: Memories, logger: Logger
+        memories: Memories
     ) throws {
+        // What a fall-back means here, the command says once for all paths.
+        let silent = Logger(label: "perfbench", factory: { _ in SwiftLogNoOpLogHandler() })
         self.memories = memories
         let pool = BouncePool(
             window: memories.window, at: Memories.windowBase, privateMemory: memories.guestMap)
@@ -25,7 +27,7 @@ final class BlockStand {
             let engine = try BlockEngine(
                 storage: storage,
                 memoryMap: path.bounces ? memories.windowMap : memories.guestMap,
-                configuration: configuration, logger: logger)
+                configuration: configuration, logger: silent)
             loops[path] =
                 path.bounces
                 ? Loop(

@@ -220,7 +220,8 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         switch completion.errno {
         case .noSpace?: BenchFailure(.ioError, "the disk is full")
         case let errno?: BenchFailure(.ioError, "a request failed (\(errno))")
-        case nil: BenchFailure(.ioError, "a request failed: the file was cut short while it was read")
+        case nil:
+            BenchFailure(.ioError, "a request failed: the file was cut short while it was read")
         }
     }
 }

@@ -50,7 +50,8 @@ struct Verification {
                 stand.memories.guest.fill(at: offset(buffer), byteCount: byteCount, with: 0xEE)
                 try transfer(.read, reader, block, buffer)
                 try compare(
-                    stand.memories.guest.bytes(at: offset(buffer), byteCount: byteCount), expected, writer,
+                    stand.memories.guest.bytes(at: offset(buffer), byteCount: byteCount), expected,
+                    writer,
                     reader.rawValue, position)
             }
         }

@@ -10,7 +10,8 @@ import SystemPackage
 struct BlockCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "block",
-        abstract: "Compares block I/O bounced through the window with I/O straight into guest memory.",
+        abstract:
+            "Compares block I/O bounced through the window with I/O straight into guest memory.",
         discussion: """
             Every path runs once in each round, in alternating order; results are medians over rounds, \
             and ratios are computed within rounds. A read run never opens the file for writing; a write \
@@ -65,7 +66,8 @@ struct BlockCommand: ParsableCommand {
                 "--guest-memory \(common.guestMemory) is too small for \(depthMax) requests of "
                     + "\(ByteSize(blockByteCountMax)); use at least \(ByteSize(2 * needed))")
         }
-        let slots = (blockByteCountMax + PoolGeometry.slotByteCount - 1) / PoolGeometry.slotByteCount
+        let slots =
+            (blockByteCountMax + PoolGeometry.slotByteCount - 1) / PoolGeometry.slotByteCount
         let window = max(slots * PoolGeometry.slotByteCount, 4096)
         guard common.window.byteCount >= window else {
             throw ValidationError(
@@ -111,7 +113,7 @@ struct BlockCommand: ParsableCommand {
         let stand = try BlockStand(
             storage: storage, paths: path.items, depthMax: depthMax,
             blockByteCountMax: blockByteCountMax,
-            memories: try Memories(common, logger: .toStandardError), logger: .toStandardError)
+            memories: try Memories(common, logger: .toStandardError))
         noteRefusedRegistration(stand)
         if verify {
             progress.show("verifying")

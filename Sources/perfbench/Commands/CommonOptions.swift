@@ -65,7 +65,8 @@ struct CommonOptions: ParsableArguments {
                 FilePath(output), .writeOnly, options: [.create, .truncate, .closeOnExec],
                 permissions: [.ownerReadWrite, .groupRead, .otherRead])
         } catch {
-            throw BenchFailure(.cannotCreate, "the output file \(output) cannot be written (\(error))")
+            throw BenchFailure(
+                .cannotCreate, "the output file \(output) cannot be written (\(error))")
         }
     }
 }

@@ -83,7 +83,8 @@ struct BlockRun: Encodable {
 
 extension Report where Run == BlockRun {
     /// Puts results together.
-    init(_ results: [BlockMeasurement.CaseResult], on stand: BlockStand, paths: [BlockPath],
+    init(
+        _ results: [BlockMeasurement.CaseResult], on stand: BlockStand, paths: [BlockPath],
         host: HostFacts, interrupted: Bool
     ) {
         self.host = host

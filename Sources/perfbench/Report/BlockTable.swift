@@ -13,7 +13,8 @@ extension Report where Run == BlockRun {
             table.append(
                 [
                     former == name ? "" : name,
-                    run.path.rawValue + (run.path.registersMemory && !run.fixedBuffers ? " (!)" : ""),
+                    run.path.rawValue
+                        + (run.path.registersMemory && !run.fixedBuffers ? " (!)" : ""),
                     run.iops.median.short, (run.bwBytes / 1e6).fixed(0),
                     Double(run.clatNs.percentile["50.000000"] ?? 0).microseconds,
                     Double(run.clatNs.percentile["99.000000"] ?? 0).microseconds,

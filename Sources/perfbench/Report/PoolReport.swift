@@ -58,7 +58,8 @@ extension Report where Run == PoolRun {
             table.append([
                 former == run.op ? "" : run.op.rawValue, ByteSize(run.bytes).description,
                 run.nsPerOp.median.fixed(1), copy?.nsPerOp.median.fixed(1) ?? "",
-                ratio?.text ?? "", copy == nil ? "" : (Double(run.bytes) / run.nsPerOp.median).fixed(2),
+                ratio?.text ?? "",
+                copy == nil ? "" : (Double(run.bytes) / run.nsPerOp.median).fixed(2),
             ])
             former = run.op
         }

@@ -30,7 +30,8 @@ struct ProgressLine {
     mutating func advance(_ what: @autoclosure () -> String) {
         guard StandardError.isTerminal else { return }
         let left = Int((Double(stepCount - step) * secondsPerStep).rounded(.up))
-        StandardError.write("\r\u{1B}[K[\(step * 100 / max(stepCount, 1)) %] \(what()), \(left) s left")
+        StandardError.write(
+            "\r\u{1B}[K[\(step * 100 / max(stepCount, 1)) %] \(what()), \(left) s left")
         step += 1
     }
 
