@@ -68,14 +68,17 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .testTarget(
-            name: "SharedMemoryTests", dependencies: ["SharedMemory", system],
+            name: "SharedMemoryTests",
+            dependencies: ["SharedMemory", "TestSupport", system, logging],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "UringTests", dependencies: ["Uring", "SharedMemory", system],
+            name: "UringTests", dependencies: ["Uring", "SharedMemory", "TestSupport", system],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "SwiotlbPoolTests",
-            dependencies: ["SwiotlbPool", "SharedMemory", "AllocationCounter"],
+            dependencies: [
+                "SwiotlbPool", "SharedMemory", "AllocationCounter", "TestSupport", containers,
+            ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "BlockBackendTests",
@@ -85,6 +88,10 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "perfbenchTests", dependencies: ["perfbench", "BlockBackend", "SharedMemory"],
+            swiftSettings: swiftSettings),
+        // Seeded random numbers, temporary files, threads and byte models.
+        .target(
+            name: "TestSupport", dependencies: [system], path: "Tests/TestSupport",
             swiftSettings: swiftSettings),
         // Counts calls of malloc and its kin in the test process.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

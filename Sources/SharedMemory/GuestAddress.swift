@@ -44,7 +44,7 @@ public struct GuestRange: Hashable, Sendable {
         precondition(
             offset >= 0 && byteCount >= 0 && offset <= self.byteCount
                 && byteCount <= self.byteCount - offset, "the part lies in the range")
-        // Wrapping: a hostile range may run past the end of the address space. No map has it.
+        // Wrapping: a hostile range may run past the end of the address space, which no map takes.
         return GuestRange(
             address: GuestAddress(address.rawValue &+ UInt64(offset)), byteCount: byteCount)
     }

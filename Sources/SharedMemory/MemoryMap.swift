@@ -130,8 +130,8 @@ public struct MemoryMap: Sendable {
     ///
     /// A range that crosses regions is translated part by part: ask again for what is left.
     ///
-    /// - Returns: `nil` where the first byte is outside. The result has at least one byte, unless the
-    ///   range has none.
+    /// - Returns: `nil` where the first byte is outside, or the range runs past the end of the address
+    ///   space. The result has at least one byte, unless the range has none.
     /// - Complexity: O(log n) of the number of regions; no allocation.
     @inlinable
     public func translatePrefix(of range: GuestRange) -> Run? {
@@ -143,6 +143,10 @@ public struct MemoryMap: Sendable {
 
     @usableFromInline
     func search(_ range: GuestRange) -> Run? {
+        // A range that runs past the last address, and would go on at the first, lies in no map.
+        let (end, overflow) = range.address.rawValue.addingReportingOverflow(
+            UInt64(range.byteCount))
+        guard !overflow || end == 0 else { return nil }
         var low = 0
         var high = extents.count
         while low < high {

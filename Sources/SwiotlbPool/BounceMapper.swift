@@ -23,7 +23,7 @@ public struct BounceMapper: ~Copyable, DMAMapper {
 
     private let counters: MapperCounters
     private let ownSegments: Range<Int>
-    /// The slot freed last, or the one after the run mapped last: where the next search begins.
+    /// Where the next search begins: the first slot of the run freed last, or else mapped last.
     private var hint: Int
 
     init(pool: BouncePool, area: Int, constraints: DMAConstraints, counters: MapperCounters) {
@@ -36,7 +36,8 @@ public struct BounceMapper: ~Copyable, DMAMapper {
         self.area = area
         self.constraints = constraints
         self.counters = counters
-        maximumMappingByteCount = PoolGeometry.maximumMappingByteCount(for: constraints)
+        maximumMappingByteCount = PoolGeometry.maximumMappingByteCount(
+            for: constraints, slotCount: pool.bitmap.slotCount)
         ownSegments = pool.segments(ofArea: area)
         hint = ownSegments.lowerBound * PoolGeometry.segmentSlotCount
     }

@@ -10,12 +10,16 @@ public enum PoolGeometry {
     /// Buffers this long or longer are aligned to as much, where no constraint says otherwise.
     static let pageByteCount = 4096
 
-    /// The longest buffer that can be mapped under any load, wherever it lies
-    /// (`swiotlb_max_mapping_size`): a segment, less what keeping address bits may cost.
-    public static func maximumMappingByteCount(for constraints: DMAConstraints) -> Int {
+    /// The longest buffer that an empty pool of so many slots maps, wherever the buffer lies
+    /// (`swiotlb_max_mapping_size`): a segment, less what alignment may cost.
+    public static func maximumMappingByteCount(
+        for constraints: DMAConstraints, slotCount: Int = segmentSlotCount
+    ) -> Int {
         let slotMask = slotByteCount - 1
-        let kept = min(constraints.minimumAlignmentMask, UInt64(segmentByteCount))
-        let most = segmentByteCount - (Int(kept) + slotMask) & ~slotMask
-        return max(most, 0)
+        let padMask = Int(constraints.allocationAlignmentMask) | slotMask
+        let longestRun = min(slotCount, segmentSlotCount) * slotByteCount
+        // Keeping bits moves a payload by up to the mask; padding makes whole alignment units of it.
+        let kept = (Int(constraints.minimumAlignmentMask) + slotMask) & ~slotMask
+        return max((longestRun - kept) & ~padMask, 0)
     }
 }

@@ -38,14 +38,15 @@ struct SlotRequest {
         let slotMask = UInt64(PoolGeometry.slotByteCount - 1)
         let slotByteCount = UInt64(PoolGeometry.slotByteCount)
         let keptMask = constraints.minimumAlignmentMask
-        var startMask = constraints.allocationAlignmentMask
-        // A page or more is page aligned where nobody asked for anything else, as in Linux.
-        if startMask == 0, keptMask <= slotMask, byteCount >= PoolGeometry.pageByteCount {
-            startMask = UInt64(PoolGeometry.pageByteCount - 1)
-        }
+        let paddedMask = constraints.allocationAlignmentMask
         // Kept bits within the aligned start move the payload into it, higher ones choose the start.
-        offset = Int(address & keptMask & (startMask | slotMask))
-        let total = (UInt64(byteCount + offset) + startMask) & ~startMask
+        offset = Int(address & keptMask & (paddedMask | slotMask))
+        let total = (UInt64(byteCount + offset) + paddedMask) & ~paddedMask
+        // A page or more is page aligned where nobody asked for anything else, as in Linux
+        // (`swiotlb_search_pool_area`), but not padded.
+        let isPageAligned =
+            paddedMask == 0 && keptMask == 0 && byteCount >= PoolGeometry.pageByteCount
+        let startMask = isPageAligned ? UInt64(PoolGeometry.pageByteCount - 1) : paddedMask
         slotCount = Int((total + slotMask) / slotByteCount)
         let chosenMask = (keptMask | startMask) & ~slotMask
         stride = Int(chosenMask / slotByteCount) + 1

@@ -1,0 +1,158 @@
+import SharedMemory
+import TestSupport
+
+@testable import SwiotlbPool
+
+let slotByteCount = PoolGeometry.slotByteCount
+let segmentByteCount = PoolGeometry.segmentByteCount
+
+/// A pool over a window, and private memory of 1 MiB at guest address 0x100000.
+struct PoolFixture {
+    static let memoryAddress: UInt64 = 0x10_0000
+
+    let window: HostMemory
+    let memory: HostMemory
+    let pool: BouncePool
+
+    init(
+        slotCount: Int = 256, areaCount: Int = 1, windowAddress: UInt64 = 1 << 32,
+        memoryByteCount: Int = 1 << 20
+    ) throws {
+        window = try HostMemory.anonymous(byteCount: slotCount * PoolGeometry.slotByteCount)
+        memory = try HostMemory.anonymous(byteCount: memoryByteCount)
+        pool = BouncePool(
+            window: window, at: GuestAddress(windowAddress),
+            privateMemory: MemoryMap(memory, at: GuestAddress(Self.memoryAddress)),
+            areaCount: areaCount)
+    }
+
+    /// A buffer `offset` bytes into the private memory.
+    func buffer(_ offset: Int, _ byteCount: Int) -> GuestRange {
+        GuestRange(
+            address: GuestAddress(UInt64(Int(Self.memoryAddress) + offset)), byteCount: byteCount)
+    }
+
+    /// Where a mapping's payload begins in the window.
+    func windowOffset(_ range: GuestRange) -> Int {
+        Int(range.address.rawValue - pool.windowAddress.rawValue)
+    }
+
+    /// All that the allocator knows: the free slots of each segment.
+    var freeSlots: [UInt128] {
+        (0..<pool.bitmap.segmentCount).map { pool.bitmap.freeSlots(ofSegment: $0) }
+    }
+
+    var usedSlotCount: Int { pool.statistics.usedSlotCount }
+}
+
+/// Holds a mapping where a value that cannot be copied cannot be held: in arrays.
+final class MappingBox {
+    private var mapping: DMAMapping?
+    let buffer: GuestRange
+    let device: GuestRange
+    let direction: DMADirection
+    let slots: SlotRun
+
+    init(_ mapping: consuming DMAMapping) {
+        buffer = mapping.buffer
+        device = mapping.deviceRange
+        direction = mapping.direction
+        slots = mapping.slots
+        self.mapping = consume mapping
+    }
+
+    func take() -> DMAMapping {
+        mapping.take()!
+    }
+
+    func syncForDevice(_ mapper: inout BounceMapper, offset: Int, byteCount: Int) {
+        let mapping = take()
+        mapper.syncForDevice(mapping, offset: offset, byteCount: byteCount)
+        self.mapping = consume mapping
+    }
+
+    func syncForCPU(_ mapper: inout BounceMapper, offset: Int, byteCount: Int) {
+        let mapping = take()
+        mapper.syncForCPU(mapping, offset: offset, byteCount: byteCount)
+        self.mapping = consume mapping
+    }
+}
+
+extension BounceMapper {
+    /// Maps into a box, or says why not.
+    mutating func attempt(
+        _ buffer: GuestRange, _ direction: DMADirection = .toDevice
+    ) -> Result<MappingBox, MapRefusal> {
+        do throws(MapRefusal) {
+            return .success(MappingBox(try map(buffer, direction)))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    mutating func box(
+        _ buffer: GuestRange, _ direction: DMADirection = .toDevice
+    ) throws -> MappingBox {
+        try attempt(buffer, direction).get()
+    }
+
+    mutating func end(_ box: MappingBox, usedByteCount: Int? = nil) {
+        unmap(box.take(), usedByteCount: usedByteCount ?? box.buffer.byteCount)
+    }
+
+    /// The reason of a refusal; a mapping made by mistake is ended.
+    mutating func refusal(_ buffer: GuestRange, _ direction: DMADirection = .toDevice)
+        -> MapRefusal?
+    {
+        switch attempt(buffer, direction) {
+        case .failure(let reason): return reason
+        case .success(let box):
+            end(box)
+            return nil
+        }
+    }
+}
+
+/// What Linux's rules say a mapping needs, written from reference/swiotlb.md without looking at
+/// `SlotRequest`: the slots where it may begin are found by trying each.
+struct PlacementRule {
+    let kept: UInt64
+    let start: UInt64
+    let offset: UInt64
+    let slotCount: Int
+    private let address: UInt64
+
+    init(address: UInt64, byteCount: Int, constraints: DMAConstraints) {
+        self.address = address
+        kept = constraints.minimumAlignmentMask
+        var start = constraints.allocationAlignmentMask
+        if start == 0, kept < 2048, byteCount >= 4096 { start = 4095 }
+        self.start = start
+        offset = address % (kept + 1) % max(start + 1, 2048)
+        var total = offset + UInt64(byteCount)
+        while total % (start + 1) != 0 { total += (start + 1) - total % (start + 1) }
+        slotCount = Int((total + 2047) / 2048)
+    }
+
+    /// Whether a run may begin at this device address.
+    func allows(startAt device: UInt64) -> Bool {
+        device % (start + 1) == 0 && (device + offset) % (kept + 1) == address % (kept + 1)
+    }
+
+    /// Whether any run fits among free slots, by looking at every one.
+    func fits(_ isFree: [Bool], windowAddress: UInt64) -> Bool {
+        var segment = 0
+        while segment < isFree.count {
+            let end = min(segment + 128, isFree.count)
+            var run = 0
+            for slot in stride(from: end - 1, through: segment, by: -1) {
+                run = isFree[slot] ? run + 1 : 0
+                if run >= slotCount, allows(startAt: windowAddress + UInt64(slot) * 2048) {
+                    return true
+                }
+            }
+            segment = end
+        }
+        return false
+    }
+}
