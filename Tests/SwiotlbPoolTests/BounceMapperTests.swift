@@ -220,9 +220,7 @@ import Testing
         let boxes = try (0..<5).map { _ in try mapper.box(fixture.buffer(0, 2000)) }
         #expect(Set(boxes.map(\.slots.first)) == Set(0..<5))
         for box in boxes { mapper.end(box) }
-        withKnownIssue("a request that never fits this pool is refused as temporary") {
-            #expect(mapper.refusal(fixture.buffer(0, 12_000))?.isTemporary == false)
-        }
+        #expect(mapper.refusal(fixture.buffer(0, 12_000))?.isTemporary == false)
     }
 
     @Test func emptyBufferTraps() async {

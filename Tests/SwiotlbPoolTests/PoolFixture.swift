@@ -125,12 +125,11 @@ struct PlacementRule {
     init(address: UInt64, byteCount: Int, constraints: DMAConstraints) {
         self.address = address
         kept = constraints.minimumAlignmentMask
-        var start = constraints.allocationAlignmentMask
-        if start == 0, kept < 2048, byteCount >= 4096 { start = 4095 }
-        self.start = start
-        offset = address % (kept + 1) % max(start + 1, 2048)
+        let padding = constraints.allocationAlignmentMask + 1
+        start = padding == 1 && kept == 0 && byteCount >= 4096 ? 4095 : padding - 1
+        offset = address % (kept + 1) % max(padding, 2048)
         var total = offset + UInt64(byteCount)
-        while total % (start + 1) != 0 { total += (start + 1) - total % (start + 1) }
+        while total % padding != 0 { total += padding - total % padding }
         slotCount = Int((total + 2047) / 2048)
     }
 

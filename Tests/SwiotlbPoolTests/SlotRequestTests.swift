@@ -85,9 +85,7 @@ import Testing
         // Linux aligns the start of 4097 bytes to a page, and takes three slots.
         let request = SlotRequest(address: 0, byteCount: 4097, constraints: DMAConstraints())
         #expect(request.stride == 2)
-        withKnownIssue("the page rule rounds the size up too, and wastes a slot") {
-            #expect(request.slotCount == 3)
-        }
+        #expect(request.slotCount == 3)
     }
 
     @Test func startsAreTheSlotsThatTheRuleAllows() {
