@@ -83,7 +83,8 @@ let package = Package(
         .testTarget(
             name: "BlockBackendTests",
             dependencies: [
-                "BlockBackend", "SwiotlbPool", "SharedMemory", "AllocationCounter", system,
+                "BlockBackend", "SwiotlbPool", "SharedMemory", "Uring", "AllocationCounter", "CLinux",
+                system,
             ],
             swiftSettings: swiftSettings),
         .testTarget(
