@@ -9,8 +9,11 @@ bench: setup
 	swift build -c release --product perfbench
 	.build/release/perfbench block $(BENCH)
 
+# All tests in a debug build; then those that count allocations, which mean something in an optimised
+# build only.
 test: setup
 	BOUNCE_WARNINGS_AS_ERRORS=1 swift test
+	swift test -c release -Xswiftc -enable-testing --scratch-path .build/testable --filter Allocat
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Snippets

@@ -83,8 +83,8 @@ let package = Package(
         .testTarget(
             name: "BlockBackendTests",
             dependencies: [
-                "BlockBackend", "SwiotlbPool", "SharedMemory", "Uring", "AllocationCounter", "CLinux",
-                system,
+                "BlockBackend", "SwiotlbPool", "SharedMemory", "Uring", "AllocationCounter",
+                "CLinux", "TestSupport", system,
             ],
             swiftSettings: swiftSettings),
         .testTarget(

@@ -133,18 +133,20 @@ extension BlockEngine {
             table[row].granule = table[row].isMisaligned ? 1 : alignment.offset
         }
         if table[row].list != nil, !supportsVectoredFixedBuffers { table[row].buffer = nil }
-        if table[row].changesStorage, !gate.enter(row, of: &table) { return }
+        if table[row].passesGate, !gate.enter(row, of: &table) { return }
         prepare(row)
     }
 
     /// The status of a request that is not to reach the kernel, or `nil` for one that is.
     private mutating func verdict(on row: Int, _ operation: BlockOperation) -> BlockStatus? {
         switch operation {
-        case .flush:
-            return nil
         case .read, .write:
             if table[row].byteCount == 0 { return .ok }
+        case .flush:
+            table[row].dropPayload()
+            return nil
         case .discard(let sectorCount), .writeZeroes(let sectorCount, _):
+            table[row].dropPayload()
             guard sectorCount <= storage.byteCount / UInt64(sectorByteCount) else {
                 return .ioError
             }

@@ -21,8 +21,9 @@ import Uring
 ///
 /// **Trust.** Operation, position and ranges may come from a hostile driver; none is used unchecked.
 ///
-/// **Threading.** An engine belongs to the thread that made it. To serve several queues at once, make an
-/// engine for each. Destroying it waits for the requests under way.
+/// **Threading.** An engine belongs to the thread that made it; destroying it waits for the requests
+/// under way. Engines that share a storage do not know of each other's requests: where some of them are
+/// misaligned for direct I/O (``BlockAlignment``), let one engine at a time have requests under way.
 ///
 /// **Cost.** Nothing is allocated after initialisation.
 public struct BlockEngine: ~Copyable {
@@ -49,7 +50,7 @@ public struct BlockEngine: ~Copyable {
     /// What zeroes are written from, where the storage cannot make them.
     let zeroes: HostMemory
     var table: TransferTable
-    var gate = WriteGate()
+    var gate = PageCacheGate()
     /// Requests that end without the kernel: refused ones, and transfers of nothing.
     var settled = TransferQueue()
 
@@ -141,9 +142,9 @@ public struct BlockEngine: ~Copyable {
 }
 
 extension BlockEngine {
-    /// Lets go of a write, and of those that waited for it to end.
+    /// Takes a request out of the gate, and lets those pass that waited for it to end.
     private mutating func leaveGate(_ row: Int) {
-        guard table[row].changesStorage else { return }
+        guard table[row].passesGate else { return }
         gate.leave(table[row])
         while let next = gate.nextAdmitted(of: &table) { prepare(next) }
     }

@@ -47,7 +47,10 @@ public final class BlockStorage: Sendable {
         var bufferedDescriptor: FileDescriptor?
         do throws(StorageError) {
             if isDirect {
-                bufferedDescriptor = try Self.open(path, readOnly: isReadOnly, direct: false)
+                let buffered = try Self.open(path, readOnly: isReadOnly, direct: false)
+                bufferedDescriptor = buffered
+                // No reading ahead: what is around a misaligned request is read directly.
+                posix_fadvise(buffered.rawValue, 0, 0, POSIX_FADV_RANDOM)
                 alignment = try BlockAlignment(probing: descriptor, path: path)
             } else {
                 alignment = nil

@@ -63,8 +63,16 @@ struct Transfer {
         }
     }
 
+    /// Whether ``PageCacheGate`` has a say in when it goes to the kernel.
+    var passesGate: Bool { changesStorage || isMisaligned }
+
     /// Bytes written into the payload.
     var writtenByteCount: Int { step == .read ? doneByteCount : 0 }
+
+    /// Forgets a payload that came with a request which has none.
+    mutating func dropPayload() {
+        (range, list, buffer, byteCount, isMisaligned) = (nil, nil, nil, 0, false)
+    }
 
     /// Takes in the result of the operation that was prepared last.
     mutating func advance(_ result: Int32, vectors: IOVectors) -> Outcome {

@@ -2,22 +2,17 @@ import AllocationCounter
 import SharedMemory
 import SwiotlbPool
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockBackend
 
 private let base: UInt64 = 0x100_0000
 
-#if DEBUG
-private let isOptimized = false
-#else
-private let isOptimized = true
-#endif
-
 @Suite(
     .enabled(if: Machine.hasUring, "io_uring is not permitted here"),
     .enabled(if: allocation_counter_works(), "allocations cannot be counted here"),
-    .enabled(if: isOptimized, "an unoptimised build allocates for every access of a row"))
+    .enabled(if: isOptimizedBuild, "an unoptimised build allocates for every access of a row"))
 struct BlockEngineAllocationTests {
     private static let cycleCount = 10_000
 

@@ -13,21 +13,12 @@ struct BlockEngineModelTests {
     private static let sectorCount = 1024
     private static let depth = 24
     private static let slotByteCount = 65536
-    private static let stepCount = 250
+    private static let stepCount = 1200
 
     @Test(
         "Mixed requests leave the bytes that they should", arguments: Setting.all,
         [1, 2, 3] as [UInt64])
     func mixed(setting: Setting, seed: UInt64) throws {
-        // Reads through the page cache of a block device, see MisalignedWriteTests.
-        try withKnownIssue("stale pages after misaligned reads", isIntermittent: true) {
-            try check(setting, seed: seed)
-        } when: {
-            setting.place == .loopDirect
-        }
-    }
-
-    private func check(_ setting: Setting, seed: UInt64) throws {
         try setting.place.withStorage(byteCount: Self.sectorCount * 512) { storage, path in
             var world = try World(
                 seed: seed, bytes: try readFile(path, byteCount: Self.sectorCount * 512),

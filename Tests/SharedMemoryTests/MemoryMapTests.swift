@@ -195,7 +195,9 @@ import Testing
                 let asked = range(base &+ UInt64(start), count)
                 let message = "seed \(generator.seed) start \(start) count \(count)"
                 let run = map.translatePrefix(of: asked)
-                guard let (index, offset) = owner[start] else {
+                // The bytes are [base, base + 512), and a range past 2^64 lies nowhere.
+                let (end, overflow) = asked.address.rawValue.addingReportingOverflow(UInt64(count))
+                guard let (index, offset) = owner[start], !overflow || end == 0 else {
                     if run != nil || map.contains(asked) { Issue.record("outside: \(message)") }
                     continue
                 }

@@ -33,9 +33,9 @@ import Testing
     }
 
     @Test func runStartsOfAnEmptySegmentAllowOneFullRun() {
-        #expect(SlotBitmap.runStarts(in: .max, count: 128) == 1)
-        #expect(SlotBitmap.runStarts(in: .max, count: 127) == 3)
-        #expect(SlotBitmap.runStarts(in: 0, count: 1) == 0)
+        #expect(SlotBitmap.runStarts(in: UInt128.max, count: 128) == 1)
+        #expect(SlotBitmap.runStarts(in: UInt128.max, count: 127) == 3)
+        #expect(SlotBitmap.runStarts(in: UInt128(0), count: 1) == 0)
     }
 
     @Test func newBitmapIsAllFree() {
@@ -53,7 +53,7 @@ import Testing
         var claimed: [Int] = []
         for segment in 0..<bitmap.segmentCount {
             while let first = bitmap.claimLowest(segment: segment, count: 1, starts: .max) {
-                claimed.append(segment * 128 + first)
+                claimed.append(first)
             }
         }
         #expect(claimed == Array(0..<slotCount))
@@ -62,12 +62,12 @@ import Testing
 
     @Test func claimAcrossTheTwoWordsTakesAllOrNothing() {
         let bitmap = SlotBitmap(slotCount: 128)
-        #expect(bitmap.claim(segment: 0, first: 70, count: 1))
-        #expect(!bitmap.claim(segment: 0, first: 60, count: 20), "slot 70 is taken")
+        #expect(bitmap.claim(SlotRun(first: 70, count: 1)))
+        #expect(!bitmap.claim(SlotRun(first: 60, count: 20)), "slot 70 is taken")
         #expect(bitmap.freeSlots(ofSegment: 0) == ~(1 << 70), "the low word was given back")
-        #expect(bitmap.claim(segment: 0, first: 60, count: 10))
+        #expect(bitmap.claim(SlotRun(first: 60, count: 10)))
         #expect(bitmap.freeSlots(ofSegment: 0) == ~(0x7ff << 60))
-        #expect(!bitmap.claim(segment: 0, first: 50, count: 11))
+        #expect(!bitmap.claim(SlotRun(first: 50, count: 11)))
         bitmap.release(SlotRun(first: 60, count: 10))
         bitmap.release(SlotRun(first: 70, count: 1))
         #expect(bitmap.freeSlots(ofSegment: 0) == .max)
@@ -75,7 +75,7 @@ import Testing
 
     @Test func wholeSegmentIsClaimedAndReleased() {
         let bitmap = SlotBitmap(slotCount: 256)
-        #expect(bitmap.claim(segment: 1, first: 0, count: 128))
+        #expect(bitmap.claim(SlotRun(first: 128, count: 128)))
         #expect(bitmap.freeSlots(ofSegment: 1) == 0)
         #expect(bitmap.freeSlots(ofSegment: 0) == .max)
         bitmap.release(SlotRun(first: 128, count: 128))
@@ -95,9 +95,9 @@ import Testing
 
     @Test func measureFindsTheLongestRun() {
         let bitmap = SlotBitmap(slotCount: 256)
-        #expect(bitmap.claim(segment: 0, first: 50, count: 1))
-        #expect(bitmap.claim(segment: 1, first: 100, count: 28))
-        #expect(bitmap.claim(segment: 1, first: 0, count: 10))
+        #expect(bitmap.claim(SlotRun(first: 50, count: 1)))
+        #expect(bitmap.claim(SlotRun(first: 228, count: 28)))
+        #expect(bitmap.claim(SlotRun(first: 128, count: 10)))
         let (free, longest) = bitmap.measure()
         #expect(free == 256 - 39)
         #expect(longest == 90)
@@ -112,7 +112,7 @@ import Testing
     @Test func releasingARunOfWhichOneSlotIsFreeTraps() async {
         await #expect(processExitsWith: .failure) {
             let bitmap = SlotBitmap(slotCount: 128)
-            _ = bitmap.claim(segment: 0, first: 60, count: 9)
+            _ = bitmap.claim(SlotRun(first: 60, count: 9))
             bitmap.release(SlotRun(first: 60, count: 10))
         }
     }
@@ -135,7 +135,7 @@ import Testing
                         let first = bitmap.claimLowest(
                             segment: segment, count: count, starts: .max)
                     else { continue }
-                    let run = SlotRun(first: segment * 128 + first, count: count)
+                    let run = SlotRun(first: first, count: count)
                     holders.add(1, to: run, expecting: 0, seed)
                     held.append(run)
                 } else if !held.isEmpty {

@@ -14,7 +14,7 @@ import Testing
 
     @Test(arguments: [
         (0.0, "0.0"), (42, "42"), (999, "999"), (1500, "1.5k"), (541_000, "541k"),
-        (1_250_000, "1.2M"),
+        (1_260_000, "1.3M"),
     ])
     func `large numbers are short`(value: Double, text: String) {
         #expect(value.short == text)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import BlockBackend
 
-@Suite struct WriteGateTests {
+@Suite struct PageCacheGateTests {
     /// A table in which the rows named are misaligned writes and the others direct ones.
     private func table(misaligned: Set<Int>) -> TransferTable {
         var table = TransferTable(capacity: 16)
@@ -17,7 +17,7 @@ import Testing
     @Test("Writes of one kind pass together", arguments: [true, false])
     func oneKind(misaligned: Bool) {
         var table = table(misaligned: misaligned ? Set(0..<16) : [])
-        var gate = WriteGate()
+        var gate = PageCacheGate()
         for row in 0..<16 {
             let passes = gate.enter(row, of: &table)
             #expect(passes)
@@ -27,7 +27,7 @@ import Testing
     @Test("A write of the other kind waits until the last of the first kind is over")
     func otherKindWaits() {
         var table = table(misaligned: [2])
-        var gate = WriteGate()
+        var gate = PageCacheGate()
         let passes = (0..<3).map { gate.enter($0, of: &table) }
         #expect(passes == [true, true, false])
         gate.leave(table[0])
@@ -43,7 +43,7 @@ import Testing
     @Test("A write of the kind under way does not overtake one that waits")
     func noOvertaking() {
         var table = table(misaligned: [1, 4])
-        var gate = WriteGate()
+        var gate = PageCacheGate()
         let passes = (0..<5).map { gate.enter($0, of: &table) }
         #expect(passes == [true, false, false, false, false])
         var admitted: [[Int]] = []
@@ -62,7 +62,7 @@ import Testing
     func model(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         var table = TransferTable(capacity: 16)
-        var gate = WriteGate()
+        var gate = PageCacheGate()
         var waiting: [Int] = []
         var underway: [Int] = []
         var entered = 0
