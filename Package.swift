@@ -37,13 +37,14 @@ let package = Package(
     ],
     targets: [
         // C interfaces, headers only.
+        .systemLibrary(name: "CCopy"),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(
             name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
 
         // The only two modules that hold raw pointers.
         .target(
-            name: "SharedMemory", dependencies: ["CLinux", system, logging],
+            name: "SharedMemory", dependencies: ["CCopy", "CLinux", system, logging],
             swiftSettings: swiftSettings),
         .target(
             name: "Uring", dependencies: ["CUring", "SharedMemory", system],

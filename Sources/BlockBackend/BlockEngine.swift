@@ -122,6 +122,14 @@ public struct BlockEngine: ~Copyable {
         try ring.submitAndWait(minimumCompletionCount: count)
     }
 
+    /// Hands enqueued requests to the kernel without waiting, so that the storage has them while this
+    /// thread does something else, such as copying payloads.
+    ///
+    /// - Throws: as ``submitAndWait(minimumCompletionCount:)``.
+    public mutating func submit() throws(SystemCallError) {
+        try ring.submit()
+    }
+
     /// Takes one request that has ended, or `nil` where none has: then
     /// ``submitAndWait(minimumCompletionCount:)``. No system call.
     public mutating func nextCompletion() -> BlockCompletion? {

@@ -1,8 +1,9 @@
-import Glibc
+import CCopy
 
 /// Copies between guest memory and one other memory, across region borders.
 ///
-/// These are the copies of a bounce: `memory` is the window, the map is the driver's private memory.
+/// These are the copies of a bounce: `memory` is the window, the map is the driver's private memory. They
+/// fetch the target's lines ahead of their stores, since a guest's buffer is seldom in cache (`CCopy.h`).
 extension MemoryMap {
     /// Copies a range of guest memory into `memory` at `offset`.
     ///
@@ -13,7 +14,7 @@ extension MemoryMap {
         return forEachRun(of: range) { guest, done in
             // SAFETY: the map translated `guest`, the other side was checked above, and this map keeps
             // both alive; a racing peer can tear the bytes, nothing else.
-            unsafe memcpy(memory.base + (offset + done), guest.pointer, guest.byteCount)
+            unsafe ccopy_into_cold(memory.base + (offset + done), guest.pointer, guest.byteCount)
         }
     }
 
@@ -25,7 +26,7 @@ extension MemoryMap {
         memory.check(offset, range.byteCount)
         return forEachRun(of: range) { guest, done in
             // SAFETY: as above, the other way.
-            unsafe memcpy(guest.pointer, memory.base + (offset + done), guest.byteCount)
+            unsafe ccopy_into_cold(guest.pointer, memory.base + (offset + done), guest.byteCount)
         }
     }
 

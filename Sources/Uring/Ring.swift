@@ -80,6 +80,18 @@ import SystemPackage
             } else {
                 unsafe io_uring_submit_and_get_events(ring)
             }
+        try check(result)
+    }
+
+    /// Hands what was prepared to the kernel, without waiting and without collecting completions.
+    ///
+    /// - Throws: as ``submitAndWait(minimumCompletionCount:)``.
+    public mutating func submit() throws(SystemCallError) {
+        // SAFETY: as above.
+        try check(unsafe io_uring_submit(ring))
+    }
+
+    private func check(_ result: Int32) throws(SystemCallError) {
         if result < 0, result != -EINTR, result != -EAGAIN, result != -EBUSY {
             throw SystemCallError("io_uring_enter", Errno(rawValue: -result))
         }

@@ -29,6 +29,12 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         var startNanoseconds: UInt64 = 0
     }
 
+    /// How much the mapper had copied when requests were handed over last.
+    private var copiedAtSubmit = 0
+
+    /// How many bytes are copied before what was enqueued meanwhile is handed over.
+    private static var copiedByteCountPerSubmit: Int { 65536 }
+
     /// How long requests run before they are counted: past the filling of the queue.
     private static var warmUpNanoseconds: UInt64 { 5_000_000 }
 
@@ -81,12 +87,8 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
                 begin = monotonicNanoseconds()
                 deadline = begin + UInt64(seconds * 1e9)
             }
-            while !freeRows.isEmpty {
-                guard try start(&buffers, &source, at: now) else {
-                    sample.poolFullCount += 1
-                    break
-                }
-            }
+            sample.poolFullCount += try startAll(&buffers, &source, at: now)
+            copiedAtSubmit = mapper.copiedByteCount
             try engine.submitAndWait()
             while let completion = engine.nextCompletion() {
                 finish(completion)
@@ -101,6 +103,8 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
                     let row = Int(completion.tag)
                     latencies.record(now &- requests[row].startNanoseconds)
                 }
+                sample.poolFullCount += try startAll(&buffers, &source, at: now)
+                try submitAfterCopies()
             }
         }
         sample.seconds = Double(now - begin) / 1e9
@@ -131,6 +135,29 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
             }
         }
         if let failure { throw failure }
+    }
+
+    /// Starts a request for every free row.
+    ///
+    /// - Returns: 1 where the pool was full, else 0.
+    private mutating func startAll(
+        _ buffers: inout GuestBuffers, _ source: inout RequestSource, at now: UInt64
+    ) throws -> Int {
+        while !freeRows.isEmpty {
+            guard try start(&buffers, &source, at: now) else { return 1 }
+        }
+        return 0
+    }
+
+    /// Hands over what was enqueued once enough has been copied meanwhile.
+    ///
+    /// Copies take time in which the storage could work already, so they must not hold up requests by a
+    /// whole batch. Where nothing is copied, nothing is handed over early.
+    private mutating func submitAfterCopies() throws {
+        let copied = mapper.copiedByteCount
+        guard copied - copiedAtSubmit >= Self.copiedByteCountPerSubmit else { return }
+        copiedAtSubmit = copied
+        try engine.submit()
     }
 
     /// Starts one request.

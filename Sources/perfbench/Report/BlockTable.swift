@@ -60,7 +60,7 @@ extension Report where Run == BlockRun {
                     + " RLIMIT_MEMLOCK is \(host.memlockBytes) bytes; raise it (ulimit -l).")
         }
         if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
-        return host.heading + lines.map { $0 + "\n" }.joined() + "\n"
+        return lines.map { $0 + "\n" }.joined()
     }
 
     private func ratioText(_ run: BlockRun, _ metric: String) -> String {

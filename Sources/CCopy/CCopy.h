@@ -1,0 +1,44 @@
+// The copy of a bounce, for payloads whose target is not in cache.
+#pragma once
+
+#include <stddef.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+// PREFETCHW: a processor without it takes it for a NOP. The compiler's builtin emits it only for
+// processors that are known to have it.
+#define CCOPY_PREFETCH_FOR_WRITE(address) \
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)(address)))
+#else
+#define CCOPY_PREFETCH_FOR_WRITE(address) __builtin_prefetch((address), 1)
+#endif
+
+// How far ahead of the stores lines are asked for, in bytes. 512 to 4096 make no difference that could
+// be measured; see docs/performance.md.
+#define CCOPY_DISTANCE 1024
+
+// Copies like memcpy(3), and asks for the lines of the target ahead of the stores to them: a store to a
+// line that is not in cache waits for the line, and processors fetch ahead for loads only.
+static inline void ccopy_into_cold(void *target, const void *source, size_t count) {
+    typedef char Vector __attribute__((vector_size(16), aligned(1), may_alias));
+    enum { step = 128 };
+    char *to = (char *)target;
+    const char *from = (const char *)source;
+    size_t ahead = count < CCOPY_DISTANCE ? count : CCOPY_DISTANCE;
+    for (size_t line = 0; line < ahead; line += 64) CCOPY_PREFETCH_FOR_WRITE(to + line);
+    size_t done = 0;
+    for (; count - done >= step; done += step) {
+        if (count - done > CCOPY_DISTANCE) {
+            // The second may lie past the end, where a prefetch does no harm.
+            CCOPY_PREFETCH_FOR_WRITE(to + done + CCOPY_DISTANCE);
+            CCOPY_PREFETCH_FOR_WRITE(to + done + CCOPY_DISTANCE + 64);
+        }
+        const Vector *in = (const Vector *)(from + done);
+        Vector *out = (Vector *)(to + done);
+        Vector v0 = in[0], v1 = in[1], v2 = in[2], v3 = in[3];
+        Vector v4 = in[4], v5 = in[5], v6 = in[6], v7 = in[7];
+        out[0] = v0, out[1] = v1, out[2] = v2, out[3] = v3;
+        out[4] = v4, out[5] = v5, out[6] = v6, out[7] = v7;
+    }
+    memcpy(to + done, from + done, count - done);
+}
