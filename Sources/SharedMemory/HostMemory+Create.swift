@@ -106,14 +106,36 @@ extension HostMemory {
         let memory = try HostMemory(
             mapping: FileDescriptor(rawValue: descriptor), offset: 0, byteCount: byteCount,
             pages: pages)
-        // After the mapping was advised, so that huge pages can be given at once.
-        guard fallocate(descriptor, 0, 0, byteCount) == 0 else {
-            throw SystemCallError("fallocate", .current)
+        if memory.pages == .transparentHuge {
+            // Through the mapping, which was advised: what is allocated through the file is base pages.
+            // SAFETY: pages are made present, no byte of them changes.
+            unsafe madvise(memory.base, byteCount, MADV_POPULATE_WRITE)
         }
+        try allocate(descriptor, byteCount: byteCount)
         guard fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 else {
             throw SystemCallError("fcntl", .current)
         }
         return memory
+    }
+
+    /// Allocates all pages of a memfd, the last ones first.
+    ///
+    /// The kernel hands out single free pages before it breaks up large ones, so what is allocated first
+    /// is physically scattered. A window is used from its start, and a payload in contiguous pages is one
+    /// segment for a device instead of one a page (docs/performance.md): the scattered pages are better
+    /// at the end.
+    private static func allocate(
+        _ descriptor: Int32, byteCount: Int
+    ) throws(SystemCallError) {
+        let piece = 2 << 20
+        var end = byteCount
+        while end > 0 {
+            let offset = (end - 1) / piece * piece
+            guard fallocate(descriptor, 0, offset, end - offset) == 0 else {
+                throw SystemCallError("fallocate", .current)
+            }
+            end = offset
+        }
     }
 
     /// Maps `byteCount` bytes, shared where there is a descriptor and private where there is none.
@@ -132,13 +154,34 @@ extension HostMemory {
             throw error
         }
         var obtained = pages
-        // SAFETY: advice does not change the contents of the mapping just made.
-        if pages == .transparentHuge, unsafe madvise(address, byteCount, MADV_HUGEPAGE) != 0 {
-            obtained = .base
+        if pages == .transparentHuge {
+            // SAFETY: advice does not change the contents of the mapping just made.
+            let isTaken = unsafe madvise(address, byteCount, MADV_HUGEPAGE) == 0
+            // The call succeeds for shared memory also where the system gives it no huge pages.
+            obtained = isTaken && givesHugePages(toShared: descriptor != nil) ? pages : .base
         }
         unsafe self.init(
             adopting: address, byteCount: byteCount, pages: obtained, fileDescriptor: descriptor)
     }
+}
+
+/// Whether the system gives transparent huge pages to memory that asks for them.
+private func givesHugePages(toShared isShared: Bool) -> Bool {
+    let setting = isShared ? "shmem_enabled" : "enabled"
+    var text = [UInt8](repeating: 0, count: 128)
+    do {
+        let file = try FileDescriptor.open(
+            FilePath("/sys/kernel/mm/transparent_hugepage/\(setting)"), .readOnly,
+            options: .closeOnExec)
+        try file.closeAfter {
+            // SAFETY: the buffer lives for the call.
+            _ = unsafe try text.withUnsafeMutableBytes { try unsafe file.read(into: $0) }
+        }
+    } catch {
+        return false
+    }
+    let chosen = String(decoding: text, as: UTF8.self)
+    return !chosen.contains("[never]") && !chosen.contains("[deny]")
 }
 
 extension Errno {

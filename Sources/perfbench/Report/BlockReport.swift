@@ -10,6 +10,8 @@ struct BlockRun: Encodable {
     let depth: Int
     let rounds: Int
     let iops: Estimate
+    /// The rate of every round, in order.
+    let iopsOfRounds: [Double]
     let bwBytes: Double
     let cpuNsPerOp: Double
     let cpuNsPerOpInterval: Estimate
@@ -68,6 +70,7 @@ struct BlockRun: Encodable {
         depth = result.plan.depth
         rounds = samples.count
         iops = Estimate(samples.map(\.iops))
+        iopsOfRounds = samples.map(\.iops)
         bwBytes = iops.median * Double(result.plan.blockByteCount)
         cpuNsPerOpInterval = Estimate(samples.map(\.cpuNanosecondsPerOperation))
         cpuNsPerOp = cpuNsPerOpInterval.median
