@@ -13,8 +13,8 @@
 #define CCOPY_PREFETCH_FOR_WRITE(address) __builtin_prefetch((address), 1)
 #endif
 
-// How far ahead of the stores lines are asked for, in bytes. 512 to 4096 make no difference that could
-// be measured; see docs/performance.md.
+// How far ahead of the stores lines are asked for, in bytes; docs/performance.md has what other
+// distances do.
 #define CCOPY_DISTANCE 1024
 
 // Copies like memcpy(3), and asks for the lines of the target ahead of the stores to them: a store to a

@@ -1,9 +1,11 @@
 import CCopy
+import Glibc
 
 /// Copies between guest memory and one other memory, across region borders.
 ///
-/// These are the copies of a bounce: `memory` is the window, the map is the driver's private memory. They
-/// fetch the target's lines ahead of their stores, since a guest's buffer is seldom in cache (`CCopy.h`).
+/// These are the copies of a bounce: `memory` is the window, the map is the driver's private memory. The
+/// slots of a pool are in cache more often than not, a guest's buffer seldom, so the copy out fetches its
+/// target's lines ahead of its stores (`CCopy.h`).
 extension MemoryMap {
     /// Copies a range of guest memory into `memory` at `offset`.
     ///
@@ -14,7 +16,7 @@ extension MemoryMap {
         return forEachRun(of: range) { guest, done in
             // SAFETY: the map translated `guest`, the other side was checked above, and this map keeps
             // both alive; a racing peer can tear the bytes, nothing else.
-            unsafe ccopy_into_cold(memory.base + (offset + done), guest.pointer, guest.byteCount)
+            unsafe memcpy(memory.base + (offset + done), guest.pointer, guest.byteCount)
         }
     }
 
