@@ -5,10 +5,10 @@ import SystemPackage
 
 /// What direct I/O on a storage needs, probed once when it is opened.
 ///
-/// Virtio addresses sectors of 512 bytes whatever the storage, so requests that a 4096-byte device does
-/// not take directly are ordinary. All of them go one way: through the page cache, by the storage's
-/// second descriptor, where the kernel reads, modifies and writes whole blocks. This type is the only
-/// place that decides which requests these are.
+/// Virtio addresses sectors of 512 bytes whatever the storage, so requests that a 4096-byte device
+/// does not take directly are ordinary. All of them go one way: through the page cache, by the
+/// storage's second descriptor, where the kernel reads, modifies and writes whole blocks. This type
+/// is the only place that decides which requests these are.
 public struct BlockAlignment: Hashable, Sendable {
     /// Addresses in memory are multiples of this, in bytes; a power of two.
     public let memory: Int
@@ -39,8 +39,8 @@ public struct BlockAlignment: Hashable, Sendable {
 }
 
 extension BlockAlignment {
-    /// Asks the kernel: `statx(2)` with `STATX_DIOALIGN` (Linux 6.1), a block device's logical sector
-    /// size before that.
+    /// Asks the kernel: `statx(2)` with `STATX_DIOALIGN` (Linux 6.1), a block device's logical
+    /// sector size before that.
     init(probing descriptor: FileDescriptor, path: FilePath) throws(StorageError) {
         var answer = statx()
         // SAFETY: `answer` is a local, and the empty string lives for the call.

@@ -2,8 +2,8 @@ import CLinux
 public import SharedMemory
 import Uring
 
-// Each method returns false where as many requests are under way as the engine has room for, and true
-// for every other request, however wrong: it is then `nextCompletion` that tells how it ended.
+// Each method returns false where as many requests are under way as the engine has room for, and
+// true for every other request, however wrong: it is then `nextCompletion` that tells how it ended.
 extension BlockEngine {
     /// Enqueues a request without a payload: flush, discard, write zeroes.
     ///
@@ -32,8 +32,8 @@ extension BlockEngine {
 
     /// Enqueues a request whose payload is a list of ranges of the memory map, in order.
     ///
-    /// - Parameter payload: a multiple of 512 bytes in all. A list longer than the configuration allows
-    ///   is refused with a status.
+    /// - Parameter payload: a multiple of 512 bytes in all. A list longer than the configuration
+    ///   allows is refused with a status.
     public mutating func enqueue(
         _ operation: BlockOperation, sector: UInt64, payload: Span<GuestRange>, tag: UInt64
     ) -> Bool {
@@ -115,8 +115,8 @@ extension BlockEngine {
         return hasRoom
     }
 
-    /// Checks a request whose payload is complete, and lets it go to the kernel, to the gate, or straight
-    /// to its end.
+    /// Checks a request whose payload is complete, and lets it go to the kernel, to the gate, or
+    /// straight to its end.
     private mutating func admit(_ row: Int, _ operation: BlockOperation) {
         if table[row].settledStatus == nil {
             table[row].settledStatus = verdict(on: row, operation)
@@ -166,8 +166,8 @@ extension BlockEngine {
 extension BlockEngine {
     /// Prepares the next operation of a request.
     ///
-    /// The ring has as many entries as there are requests, and a request is one operation at a time, so
-    /// there is always room.
+    /// The ring has as many entries as there are requests, and a request is one operation at a
+    /// time, so there is always room.
     mutating func prepare(_ row: Int) {
         let transfer = table[row]
         let file = transfer.isMisaligned ? Self.bufferedFile : Self.primaryFile

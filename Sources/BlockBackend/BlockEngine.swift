@@ -12,18 +12,21 @@ import Uring
 ///              └─▶ settled ─▶ nextCompletion ◀┘
 /// ```
 ///
-/// Requests are enqueued with a tag, handed over together by ``submitAndWait(minimumCompletionCount:)``,
-/// and taken back in any order from ``nextCompletion()``. Every enqueued request completes exactly once,
-/// whatever is wrong with it: a refused one with a status instead of a trap.
+/// Requests are enqueued with a tag, handed over together by
+/// ``submitAndWait(minimumCompletionCount:)``, and taken back in any order from
+/// ``nextCompletion()``. Every enqueued request completes exactly once, whatever is wrong with it:
+/// a refused one with a status instead of a trap.
 ///
-/// A request whose payload lies in registered memory is a fixed-buffer operation, one whose payload is a
-/// single range (or ranges that touch) a plain one, any other a vectored one.
+/// A request whose payload lies in registered memory is a fixed-buffer operation, one whose payload
+/// is a single range (or ranges that touch) a plain one, any other a vectored one.
 ///
-/// **Trust.** Operation, position and ranges may come from a hostile driver; none is used unchecked.
+/// **Trust.** Operation, position and ranges may come from a hostile driver; none is used
+/// unchecked.
 ///
-/// **Threading.** An engine belongs to the thread that made it; destroying it waits for the requests
-/// under way. Engines that share a storage do not know of each other's requests: where some of them are
-/// misaligned for direct I/O (``BlockAlignment``), let one engine at a time have requests under way.
+/// **Threading.** An engine belongs to the thread that made it; destroying it waits for the
+/// requests under way. Engines that share a storage do not know of each other's requests: where
+/// some of them are misaligned for direct I/O (``BlockAlignment``), let one engine at a time have
+/// requests under way.
 ///
 /// **Cost.** Nothing is allocated after initialisation.
 public struct BlockEngine: ~Copyable {
@@ -112,8 +115,8 @@ public struct BlockEngine: ~Copyable {
 
     /// Hands enqueued requests to the kernel and waits, in one system call.
     ///
-    /// - Parameter minimumCompletionCount: how many operations of the ring to wait for; 0 not to wait.
-    ///   Returns early for a signal, and at once where a request has ended already.
+    /// - Parameter minimumCompletionCount: how many operations of the ring to wait for; 0 not to
+    ///   wait. Returns early for a signal, and at once where a request has ended already.
     /// - Throws: `SystemCallError` of `io_uring_enter`; nothing that was enqueued is lost.
     public mutating func submitAndWait(
         minimumCompletionCount: Int = 1
@@ -122,8 +125,8 @@ public struct BlockEngine: ~Copyable {
         try ring.submitAndWait(minimumCompletionCount: count)
     }
 
-    /// Hands enqueued requests to the kernel without waiting, so that the storage has them while this
-    /// thread does something else, such as copying payloads.
+    /// Hands enqueued requests to the kernel without waiting, so that the storage has them while
+    /// this thread does something else, such as copying payloads.
     ///
     /// - Throws: as ``submitAndWait(minimumCompletionCount:)``.
     public mutating func submit() throws(SystemCallError) {

@@ -10,8 +10,8 @@ public enum BlockOperation: Hashable, Sendable {
     case flush
     /// Give up the contents of a range (`VIRTIO_BLK_T_DISCARD`): reads of it may return anything.
     case discard(sectorCount: UInt64)
-    /// Make a range read as zeroes (`VIRTIO_BLK_T_WRITE_ZEROES`), giving up its space only where the
-    /// request allows it.
+    /// Make a range read as zeroes (`VIRTIO_BLK_T_WRITE_ZEROES`), giving up its space only where
+    /// the request allows it.
     case writeZeroes(sectorCount: UInt64, mayUnmap: Bool)
 }
 
@@ -27,13 +27,14 @@ public struct BlockCompletion: Sendable {
     /// The tag that the request was enqueued with.
     public let tag: UInt64
     public let status: BlockStatus
-    /// Bytes written into the payload, from its start: of a read, as many as truly came. What goes into
-    /// a used ring's length, less the status byte.
+    /// Bytes written into the payload, from its start: of a read, as many as truly came. What goes
+    /// into a used ring's length, less the status byte.
     public let writtenByteCount: Int
-    /// What the kernel said where ``status`` is not `ok`; `nil` where the request was refused without
-    /// asking it.
+    /// What the kernel said where ``status`` is not `ok`; `nil` where the request was refused
+    /// without asking it.
     public let errno: Errno?
 }
 
-/// The size of a sector in bytes (virtio 1.2, 5.2.4): the unit of every position, whatever the storage.
+/// The size of a sector in bytes (virtio 1.2, 5.2.4): the unit of every position, whatever the
+/// storage.
 public let sectorByteCount = 512

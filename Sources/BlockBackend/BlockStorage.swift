@@ -5,8 +5,9 @@ public import SystemPackage
 
 /// A regular file or block device that requests are served from.
 ///
-/// Opened with `O_DIRECT`, storage has two descriptors: direct I/O through the one for what is aligned as
-/// the storage wants it, and the page cache through the other for the rest (``BlockAlignment``).
+/// Opened with `O_DIRECT`, storage has two descriptors: direct I/O through the one for what is
+/// aligned as the storage wants it, and the page cache through the other for the rest
+/// (``BlockAlignment``).
 ///
 /// **Threading.** Immutable; any thread. The size is read once, when it is opened.
 public final class BlockStorage: Sendable {
@@ -25,7 +26,8 @@ public final class BlockStorage: Sendable {
     }
 
     public let options: Options
-    /// The size in bytes, whole sectors: what a file has beyond its last whole sector is not served.
+    /// The size in bytes, whole sectors: what a file has beyond its last whole sector is not
+    /// served.
     public let byteCount: UInt64
     public let isBlockDevice: Bool
     /// What direct I/O needs; `nil` where everything goes through the page cache.

@@ -1,12 +1,13 @@
 /// Keeps direct writes and what goes through the page cache apart in time.
 ///
-/// The page cache works in blocks. A write of one sector through it reads the block around it and writes
-/// all of it back later, which would undo a direct write to another sector of that block in between. A
-/// read through it beside a direct write leaves old bytes in the cache, which a block device does not
-/// throw out when an asynchronous direct write ends. Nothing forbids a driver to have both under way, so
-/// the backend keeps them apart: a direct write waits while anything misaligned is under way, something
-/// misaligned while a direct write is, first come, first served. Requests of one kind do not wait for
-/// each other, and direct reads for nothing; where all is aligned the gate is two comparisons.
+/// The page cache works in blocks. A write of one sector through it reads the block around it and
+/// writes all of it back later, which would undo a direct write to another sector of that block in
+/// between. A read through it beside a direct write leaves old bytes in the cache, which a block
+/// device does not throw out when an asynchronous direct write ends. Nothing forbids a driver to
+/// have both under way, so the backend keeps them apart: a direct write waits while anything
+/// misaligned is under way, something misaligned while a direct write is, first come, first served.
+/// Requests of one kind do not wait for each other, and direct reads for nothing; where all is
+/// aligned the gate is two comparisons.
 struct PageCacheGate {
     private var directWriteCount = 0
     private var misalignedCount = 0

@@ -4,11 +4,11 @@ import SharedMemory
 import SystemPackage
 import Uring
 
-/// One request under way, from its admission to its completion: what is left of it, and what a result
-/// of the kernel means for it.
+/// One request under way, from its admission to its completion: what is left of it, and what a
+/// result of the kernel means for it.
 ///
-/// A request is one operation of the ring at a time. Most need just one; a transfer cut short goes on
-/// where it stopped, and zeroes that the storage cannot make are written from memory.
+/// A request is one operation of the ring at a time. Most need just one; a transfer cut short goes
+/// on where it stopped, and zeroes that the storage cannot make are written from memory.
 struct Transfer {
     /// The operation that comes next.
     enum Step: Equatable {
@@ -36,7 +36,8 @@ struct Transfer {
     var byteCount: Int
     /// How many of them are done.
     var doneByteCount = 0
-    /// Whether it goes through the storage's second descriptor, because direct I/O does not take it.
+    /// Whether it goes through the storage's second descriptor, because direct I/O does not take
+    /// it.
     var isMisaligned = false
     /// What progress is rounded down to, so that what is left can go directly too.
     var granule = 1

@@ -17,8 +17,8 @@
 // distances do.
 #define CCOPY_DISTANCE 1024
 
-// Copies like memcpy(3), and asks for the lines of the target ahead of the stores to them: a store to a
-// line that is not in cache waits for the line, and processors fetch ahead for loads only.
+// Copies like memcpy(3), and asks for the lines of the target ahead of the stores to them: a store
+// to a line that is not in cache waits for the line, and processors fetch ahead for loads only.
 static inline void ccopy_into_cold(void *target, const void *source, size_t count) {
     typedef char Vector __attribute__((vector_size(16), aligned(1), may_alias));
     enum { step = 128 };

@@ -1,13 +1,13 @@
 // liburing as Swift sees it, and what Debian 12's version 2.3 does not name yet.
 #pragma once
 
-// Before liburing asks for more of glibc than Swift's own Glibc module was built with: structures that
-// both see, such as fd_set, must be the same. The first inclusion decides.
+// Before liburing asks for more of glibc than Swift's own Glibc module was built with: structures
+// that both see, such as fd_set, must be the same. The first inclusion decides.
 #include <features.h>
 
 // liburing brings its own copy of <linux/io_uring.h>, swift-system's C module the system's. Swift
-// rejects a program in which two modules define one structure differently, so liburing's are renamed
-// here. C has no name mangling: the library does not notice.
+// rejects a program in which two modules define one structure differently, so liburing's are
+// renamed here. C has no name mangling: the library does not notice.
 #define io_uring_sqe liburing_sqe
 #define io_uring_cqe liburing_cqe
 #define io_uring_params liburing_params

@@ -23,8 +23,8 @@ extension GuestAddress: CustomStringConvertible {
 
 /// A range of guest-physical addresses, as a descriptor of a virtqueue names it.
 ///
-/// Both fields may come from a hostile peer: a range that runs past the end of the address space can
-/// be written down, and is refused by ``MemoryMap``.
+/// Both fields may come from a hostile peer: a range that runs past the end of the address space
+/// can be written down, and is refused by ``MemoryMap``.
 public struct GuestRange: Hashable, Sendable {
     public var address: GuestAddress
     /// The length in bytes, never negative.

@@ -4,7 +4,8 @@ public import SystemPackage
 extension HostMemory {
     /// Copies bytes from one memory to another: the copy that a bounce consists of.
     ///
-    /// - Precondition: both parts lie inside their memories, and do not overlap where it is the same one.
+    /// - Precondition: both parts lie inside their memories, and do not overlap where it is the
+    ///   same one.
     /// - Complexity: one `memcpy(3)` of `byteCount` bytes.
     @inlinable
     public func copy(
@@ -52,7 +53,8 @@ extension HostMemory {
         unsafe memset(base + offset, Int32(value), byteCount)
     }
 
-    /// Fills a part of the memory from a file, as `pread(2)` does, until it is full or the file ends.
+    /// Fills a part of the memory from a file, as `pread(2)` does, until it is full or the file
+    /// ends.
     ///
     /// - Returns: the number of bytes read.
     /// - Throws: `SystemCallError` of `pread`.

@@ -4,7 +4,8 @@ public import Logging
 public import SystemPackage
 
 extension HostMemory {
-    /// Maps private, zeroed memory that no other process sees: a guest's memory in a test or a benchmark.
+    /// Maps private, zeroed memory that no other process sees: a guest's memory in a test or a
+    /// benchmark.
     ///
     /// - Parameters:
     ///   - byteCount: the length, more than zero; rounded up to whole pages by the kernel.
@@ -21,13 +22,13 @@ extension HostMemory {
     /// Creates a window: a memfd of a fixed size that can be sent to a peer.
     ///
     /// Its size is sealed (`F_SEAL_SHRINK`, `F_SEAL_GROW`, `F_SEAL_SEAL`), so a peer that holds the
-    /// descriptor cannot make this process fault by truncating it. All pages are allocated now, so the
-    /// data path takes no first-touch fault and does not run out of memory later.
+    /// descriptor cannot make this process fault by truncating it. All pages are allocated now, so
+    /// the data path takes no first-touch fault and does not run out of memory later.
     ///
     /// - Parameters:
     ///   - byteCount: the length, a positive multiple of the page size (2 MiB for `.reservedHuge`).
-    ///   - pages: what to try for. Reserved huge pages fall back to transparent ones, and these to base
-    ///     pages, each with a notice in the log; ``pages`` tells what was obtained.
+    ///   - pages: what to try for. Reserved huge pages fall back to transparent ones, and these to
+    ///     base pages, each with a notice in the log; ``pages`` tells what was obtained.
     ///   - name: shown in `/proc/*/maps`.
     ///   - logger: where a fall-back is noted.
     /// - Throws: `SystemCallError` of `memfd_create`, `ftruncate`, `fallocate`, `fcntl` or `mmap`.
@@ -54,15 +55,16 @@ extension HostMemory {
         return window
     }
 
-    /// Maps a part of a file or memfd that somebody else created, such as a region that a vhost-user
-    /// frontend sent.
+    /// Maps a part of a file or memfd that somebody else created, such as a region that a
+    /// vhost-user frontend sent.
     ///
     /// - Parameters:
     ///   - fileDescriptor: ownership passes to the result, also when this throws.
     ///   - offset: where the part begins, a multiple of the page size.
     ///   - byteCount: the length, more than zero.
-    /// - Throws: `SystemCallError` of `fstat` or `mmap`; `EINVAL` where the file ends before the part does.
-    ///   A peer can still shorten a file that is not sealed, which makes an access fault: see ``isSealed``.
+    /// - Throws: `SystemCallError` of `fstat` or `mmap`; `EINVAL` where the file ends before the
+    ///   part does. A peer can still shorten a file that is not sealed, which makes an access
+    ///   fault: see ``isSealed``.
     public static func mapped(
         _ fileDescriptor: FileDescriptor, offset: Int, byteCount: Int
     ) throws(SystemCallError) -> HostMemory {
@@ -107,8 +109,8 @@ extension HostMemory {
             mapping: FileDescriptor(rawValue: descriptor), offset: 0, byteCount: byteCount,
             pages: pages)
         if memory.pages == .transparentHuge {
-            // Through the mapping, which was advised: what is allocated through the file is base pages.
-            // SAFETY: pages are made present, no byte of them changes.
+            // Through the mapping, which was advised: what is allocated through the file is base
+            // pages. SAFETY: pages are made present, no byte of them changes.
             unsafe madvise(memory.base, byteCount, MADV_POPULATE_WRITE)
         }
         try allocate(descriptor, byteCount: byteCount)
@@ -120,10 +122,10 @@ extension HostMemory {
 
     /// Allocates all pages of a memfd, the last ones first.
     ///
-    /// The kernel hands out single free pages before it breaks up large ones, so what is allocated first
-    /// is physically scattered. A window is used from its start, and a payload in contiguous pages is one
-    /// segment for a device instead of one a page (docs/performance.md): the scattered pages are better
-    /// at the end.
+    /// The kernel hands out single free pages before it breaks up large ones, so what is allocated
+    /// first is physically scattered. A window is used from its start, and a payload in contiguous
+    /// pages is one segment for a device instead of one a page (docs/performance.md): the scattered
+    /// pages are better at the end.
     private static func allocate(
         _ descriptor: Int32, byteCount: Int
     ) throws(SystemCallError) {

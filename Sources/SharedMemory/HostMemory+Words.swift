@@ -1,7 +1,7 @@
 public import Synchronization
 
-// Each method is one load or one store of the whole word: the compiler can neither tear it nor fetch it
-// a second time. Words are in the byte order of this machine; virtio's are little-endian.
+// Each method is one load or one store of the whole word: the compiler can neither tear it nor
+// fetch it a second time. Words are in the byte order of this machine; virtio's are little-endian.
 extension HostMemory {
     /// Loads a word once, without ordering.
     ///

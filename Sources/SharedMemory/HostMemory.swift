@@ -4,14 +4,16 @@ public import SystemPackage
 
 /// A contiguous range of memory mapped into this process: guest memory, or the window.
 ///
-/// Another process, or a guest, may write the same bytes at any time. Nothing here therefore hands out
-/// a pointer, a reference or a `Span`: bytes are copied in or out, and single words are loaded or stored
-/// once (`HostMemory+Words.swift`).
+/// Another process, or a guest, may write the same bytes at any time. Nothing here therefore hands
+/// out a pointer, a reference or a `Span`: bytes are copied in or out, and single words are loaded
+/// or stored once (`HostMemory+Words.swift`).
 ///
-/// **Threading.** Any thread may use any method. Concurrent copies of the same bytes are not ordered and
-/// may tear; words with acquire and release ordering are how two sides agree on who owns what.
+/// **Threading.** Any thread may use any method. Concurrent copies of the same bytes are not
+/// ordered and may tear; words with acquire and release ordering are how two sides agree on who
+/// owns what.
 ///
-/// **Lifetime.** The mapping ends with the object. I/O under way on a ``HostRange`` does not keep it.
+/// **Lifetime.** The mapping ends with the object. I/O under way on a ``HostRange`` does not keep
+/// it.
 @safe public final class HostMemory: Sendable {
     /// What kind of pages back the memory.
     public enum Pages: String, Sendable {
@@ -27,13 +29,14 @@ public import SystemPackage
     public let byteCount: Int
     /// The pages obtained, which may be less than what was asked for.
     public let pages: Pages
-    /// What backs the memory and can be sent to a peer, or `nil` for private memory. Owned: closed with
-    /// the object.
+    /// What backs the memory and can be sent to a peer, or `nil` for private memory. Owned: closed
+    /// with the object.
     public let fileDescriptor: FileDescriptor?
 
     /// The first byte.
     ///
-    /// `nonisolated(unsafe)`: the pointer itself never changes; see *Threading* for what it points at.
+    /// `nonisolated(unsafe)`: the pointer itself never changes; see *Threading* for what it points
+    /// at.
     @usableFromInline nonisolated(unsafe) let base: UnsafeMutableRawPointer
 
     /// Takes ownership of a mapping and of the descriptor behind it.
@@ -41,7 +44,8 @@ public import SystemPackage
         adopting base: UnsafeMutableRawPointer, byteCount: Int, pages: Pages,
         fileDescriptor: FileDescriptor?
     ) {
-        // SAFETY: the caller hands over a live mapping of `byteCount` bytes; it is unmapped in deinit.
+        // SAFETY: the caller hands over a live mapping of `byteCount` bytes; it is unmapped in
+        // deinit.
         unsafe self.base = base
         self.byteCount = byteCount
         self.pages = pages
@@ -49,7 +53,8 @@ public import SystemPackage
     }
 
     deinit {
-        // SAFETY: `base` and `byteCount` describe the mapping this object owns, and nobody else has it.
+        // SAFETY: `base` and `byteCount` describe the mapping this object owns, and nobody else has
+        // it.
         unsafe munmap(base, byteCount)
         try? fileDescriptor?.close()
     }
@@ -67,8 +72,8 @@ public import SystemPackage
             address: UInt64(UInt(bitPattern: base)) &+ UInt64(offset), byteCount: byteCount)
     }
 
-    /// Whether the size of the memory is sealed, so that no peer can cut it short and turn an access into
-    /// `SIGBUS`. False where there is no descriptor, or one that cannot be sealed.
+    /// Whether the size of the memory is sealed, so that no peer can cut it short and turn an
+    /// access into `SIGBUS`. False where there is no descriptor, or one that cannot be sealed.
     public var isSealed: Bool {
         guard let fileDescriptor else { return false }
         let seals = fcntl(fileDescriptor.rawValue, F_GET_SEALS)

@@ -1,8 +1,9 @@
 /// A checked range of this process's memory, as a number that only the kernel is to use.
 ///
-/// It is made by ``HostMemory`` and ``MemoryMap`` alone, after their bounds checks, so a holder cannot
-/// invent one; it carries no pointer, so a holder cannot read through it. It does not keep its memory
-/// alive: whoever hands it to the kernel keeps the ``HostMemory`` until the operation has completed.
+/// It is made by ``HostMemory`` and ``MemoryMap`` alone, after their bounds checks, so a holder
+/// cannot invent one; it carries no pointer, so a holder cannot read through it. It does not keep
+/// its memory alive: whoever hands it to the kernel keeps the ``HostMemory`` until the operation
+/// has completed.
 public struct HostRange: Hashable, Sendable {
     /// The virtual address of the first byte.
     public let address: UInt64

@@ -1,8 +1,8 @@
 /// Which guest-physical addresses a party may touch, and where they are in this process.
 ///
-/// A backend's map is all it sees of a guest: with direct access it covers guest memory, with bouncing
-/// the window alone. Immutable, so any thread may use a copy of it; replace it to change it. It keeps the
-/// memories of its regions alive.
+/// A backend's map is all it sees of a guest: with direct access it covers guest memory, with
+/// bouncing the window alone. Immutable, so any thread may use a copy of it; replace it to change
+/// it. It keeps the memories of its regions alive.
 public struct MemoryMap: Sendable {
     /// A range of guest-physical addresses that a part of a ``HostMemory`` backs.
     public struct Region: Sendable {
@@ -130,8 +130,8 @@ public struct MemoryMap: Sendable {
     ///
     /// A range that crosses regions is translated part by part: ask again for what is left.
     ///
-    /// - Returns: `nil` where the first byte is outside, or the range runs past the end of the address
-    ///   space. The result has at least one byte, unless the range has none.
+    /// - Returns: `nil` where the first byte is outside, or the range runs past the end of the
+    ///   address space. The result has at least one byte, unless the range has none.
     /// - Complexity: O(log n) of the number of regions; no allocation.
     @inlinable
     public func translatePrefix(of range: GuestRange) -> Run? {

@@ -12,7 +12,8 @@ public protocol SharedWord: FixedWidthInteger, AtomicRepresentable, BitwiseCopya
 extension UInt8: SharedWord {
     @inlinable @inline(__always)
     public static func _load(_ word: UnsafePointer<Atomic<Self>>, acquiring: Bool) -> Self {
-        // SAFETY: the caller vouches for the pointer. Acquiring pairs with the peer's store-release.
+        // SAFETY: the caller vouches for the pointer. Acquiring pairs with the peer's
+        // store-release.
         unsafe acquiring
             ? word.pointee.load(ordering: .acquiring) : word.pointee.load(ordering: .relaxed)
     }
@@ -29,7 +30,8 @@ extension UInt8: SharedWord {
 extension UInt16: SharedWord {
     @inlinable @inline(__always)
     public static func _load(_ word: UnsafePointer<Atomic<Self>>, acquiring: Bool) -> Self {
-        // SAFETY: the caller vouches for the pointer. Acquiring pairs with the peer's store-release.
+        // SAFETY: the caller vouches for the pointer. Acquiring pairs with the peer's
+        // store-release.
         unsafe acquiring
             ? word.pointee.load(ordering: .acquiring) : word.pointee.load(ordering: .relaxed)
     }
@@ -46,7 +48,8 @@ extension UInt16: SharedWord {
 extension UInt32: SharedWord {
     @inlinable @inline(__always)
     public static func _load(_ word: UnsafePointer<Atomic<Self>>, acquiring: Bool) -> Self {
-        // SAFETY: the caller vouches for the pointer. Acquiring pairs with the peer's store-release.
+        // SAFETY: the caller vouches for the pointer. Acquiring pairs with the peer's
+        // store-release.
         unsafe acquiring
             ? word.pointee.load(ordering: .acquiring) : word.pointee.load(ordering: .relaxed)
     }
@@ -63,7 +66,8 @@ extension UInt32: SharedWord {
 extension UInt64: SharedWord {
     @inlinable @inline(__always)
     public static func _load(_ word: UnsafePointer<Atomic<Self>>, acquiring: Bool) -> Self {
-        // SAFETY: the caller vouches for the pointer. Acquiring pairs with the peer's store-release.
+        // SAFETY: the caller vouches for the pointer. Acquiring pairs with the peer's
+        // store-release.
         unsafe acquiring
             ? word.pointee.load(ordering: .acquiring) : word.pointee.load(ordering: .relaxed)
     }

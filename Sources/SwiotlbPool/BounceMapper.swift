@@ -2,11 +2,11 @@ public import SharedMemory
 
 /// One thread's way into a ``BouncePool``.
 ///
-/// Mappings come from the mapper's own area first and from the others when that is full. A mapping may
-/// be unmapped by any mapper of the same pool; its slots go back to the area they came from.
+/// Mappings come from the mapper's own area first and from the others when that is full. A mapping
+/// may be unmapped by any mapper of the same pool; its slots go back to the area they came from.
 ///
-/// **Threading.** A mapper is used by one thread at a time; the pool behind it by all of them. No call
-/// waits or allocates.
+/// **Threading.** A mapper is used by one thread at a time; the pool behind it by all of them. No
+/// call waits or allocates.
 public struct BounceMapper: ~Copyable, DMAMapper {
     public let pool: BouncePool
     /// The area that this mapper allocates from first.
@@ -14,7 +14,8 @@ public struct BounceMapper: ~Copyable, DMAMapper {
     public let constraints: DMAConstraints
     public let maximumMappingByteCount: Int
 
-    // The pool's parts, here as well: reaching them through `pool` would count references each time.
+    // The pool's parts, here as well: reaching them through `pool` would count references each
+    // time.
     private let window: HostMemory
     private let windowAddress: UInt64
     private let privateMemory: MemoryMap
@@ -52,8 +53,8 @@ public struct BounceMapper: ~Copyable, DMAMapper {
 
     /// Maps a buffer into slots of the window, copying it in unless it is from the device.
     ///
-    /// - Complexity: one compare-and-swap in the ordinary case, and one copy of the buffer. A search
-    ///   looks at each segment of the pool once at most.
+    /// - Complexity: one compare-and-swap in the ordinary case, and one copy of the buffer. A
+    ///   search looks at each segment of the pool once at most.
     public mutating func map(
         _ buffer: GuestRange, _ direction: DMADirection
     ) throws(MapRefusal) -> DMAMapping {
@@ -134,8 +135,8 @@ extension BounceMapper {
 }
 
 extension BounceMapper {
-    /// Claims a run for a request and returns its first slot: the slots freed last if they fit, else the
-    /// lowest run of the nearest segment, own area first.
+    /// Claims a run for a request and returns its first slot: the slots freed last if they fit,
+    /// else the lowest run of the nearest segment, own area first.
     private mutating func claim(_ request: SlotRequest) -> Int? {
         if claimHint(request) { return hint }
         let current = hint / PoolGeometry.segmentSlotCount

@@ -13,10 +13,10 @@ import Synchronization
 /// (``makeMapper(area:constraints:)``). All state that steers it is private memory: whatever a peer
 /// writes into the window, it can spoil payloads and nothing else.
 ///
-/// Behaves as Linux's swiotlb does (`kernel/dma/swiotlb.c`) where this documentation says nothing else.
-/// It differs on purpose in three points: only bytes reported as written are copied out, so a mapping
-/// from the device needs no copy in; the slots freed last are handed out first, so that payloads stay in
-/// cache; and a free run is found without walking.
+/// Behaves as Linux's swiotlb does (`kernel/dma/swiotlb.c`) where this documentation says nothing
+/// else. It differs on purpose in three points: only bytes reported as written are copied out, so a
+/// mapping from the device needs no copy in; the slots freed last are handed out first, so that
+/// payloads stay in cache; and a free run is found without walking.
 public final class BouncePool: Sendable {
     /// The shared memory that the slots are in; all of it.
     public let window: HostMemory
@@ -44,8 +44,8 @@ public final class BouncePool: Sendable {
     ///   - window: at least one slot long.
     ///   - windowAddress: a multiple of ``PoolGeometry/segmentByteCount``.
     ///   - privateMemory: what the driver's buffers are translated by.
-    ///   - areaCount: one a thread is best. `nil` for as many as there are processors. Each area has at
-    ///     least one segment, so a small window may get fewer.
+    ///   - areaCount: one a thread is best. `nil` for as many as there are processors. Each area
+    ///     has at least one segment, so a small window may get fewer.
     public init(
         window: HostMemory, at windowAddress: GuestAddress, privateMemory: MemoryMap,
         areaCount: Int? = nil
@@ -83,7 +83,8 @@ public final class BouncePool: Sendable {
         return BounceMapper(pool: self, area: area, constraints: constraints, counters: counters)
     }
 
-    /// The statistics of all mappers together. Takes a lock and looks at the whole bitmap: for reports.
+    /// The statistics of all mappers together. Takes a lock and looks at the whole bitmap: for
+    /// reports.
     public var statistics: PoolStatistics {
         var total = mappers.withLock { list in
             var total = list.retired

@@ -2,13 +2,13 @@ public import SharedMemory
 
 /// What turns a driver's buffer into an address that the device may use.
 ///
-/// Bouncing and direct access differ here and nowhere else: ``BounceMapper`` answers with slots of the
-/// window, ``IdentityMapper`` with the buffer's own address. Code that is generic over the mapper is the
-/// same for both.
+/// Bouncing and direct access differ here and nowhere else: ``BounceMapper`` answers with slots of
+/// the window, ``IdentityMapper`` with the buffer's own address. Code that is generic over the
+/// mapper is the same for both.
 ///
 /// The calls are those of Linux's DMA API and mean the same (`Documentation/core-api/dma-api.rst`):
-/// after `map` the buffer belongs to the device until `unmap`, and a sync lends it to one side or the
-/// other in between.
+/// after `map` the buffer belongs to the device until `unmap`, and a sync lends it to one side or
+/// the other in between.
 public protocol DMAMapper: ~Copyable {
     /// The longest buffer that one mapping takes, in bytes (`dma_max_mapping_size`).
     var maximumMappingByteCount: Int { get }
@@ -37,9 +37,10 @@ public protocol DMAMapper: ~Copyable {
 
     /// Ends a mapping (`dma_unmap_single`), copying out what the device wrote.
     ///
-    /// - Parameter usedByteCount: how many bytes the device says it wrote, from the start of the buffer.
-    ///   More than the buffer holds is clamped to it. Bytes after them are left as they were, which is
-    ///   why a mapping from the device needs no copy in. Of no effect for a mapping to the device.
+    /// - Parameter usedByteCount: how many bytes the device says it wrote, from the start of the
+    ///   buffer. More than the buffer holds is clamped to it. Bytes after them are left as they
+    ///   were, which is why a mapping from the device needs no copy in. Of no effect for a mapping
+    ///   to the device.
     mutating func unmap(_ mapping: consuming DMAMapping, usedByteCount: Int)
 }
 

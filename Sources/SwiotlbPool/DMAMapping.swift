@@ -2,10 +2,10 @@ public import SharedMemory
 
 /// One live mapping: a buffer of the driver, and the address by which the device reaches it.
 ///
-/// It is given out by ``DMAMapper/map(_:_:)`` and must go back to ``DMAMapper/unmap(_:usedByteCount:)``
-/// of a mapper of the same pool: the type cannot be copied, so using it twice does not compile, and
-/// dropping one traps in debug builds. It is a plain value of private memory; nothing of it is in the
-/// window.
+/// It is given out by ``DMAMapper/map(_:_:)`` and must go back to
+/// ``DMAMapper/unmap(_:usedByteCount:)`` of a mapper of the same pool: the type cannot be copied,
+/// so using it twice does not compile, and dropping one traps in debug builds. It is a plain value
+/// of private memory; nothing of it is in the window.
 public struct DMAMapping: ~Copyable, Sendable {
     /// The driver's buffer.
     public let buffer: GuestRange

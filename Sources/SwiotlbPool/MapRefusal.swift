@@ -7,8 +7,8 @@ public enum MapRefusal: Error, Equatable, Sendable {
     /// Fewer slots are free than the buffer needs. An ordinary event: hold the request back and try
     /// again when a mapping was unmapped.
     case exhausted(freeSlotCount: Int)
-    /// Enough slots are free, but no run of them is long enough, or none where the alignment wants it.
-    /// As ordinary as ``exhausted(freeSlotCount:)``.
+    /// Enough slots are free, but no run of them is long enough, or none where the alignment wants
+    /// it. As ordinary as ``exhausted(freeSlotCount:)``.
     case fragmented(longestFreeRunSlotCount: Int)
 
     /// Whether the same buffer can be mapped once other mappings are gone.

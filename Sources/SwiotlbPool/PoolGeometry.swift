@@ -18,7 +18,8 @@ public enum PoolGeometry {
         let slotMask = slotByteCount - 1
         let padMask = Int(constraints.allocationAlignmentMask) | slotMask
         let longestRun = min(slotCount, segmentSlotCount) * slotByteCount
-        // Pads make whole alignment units of a run; keeping bits moves the payload by up to the mask.
+        // Pads make whole alignment units of a run; keeping bits moves the payload by up to the
+        // mask.
         let kept = (Int(constraints.minimumAlignmentMask) + slotMask) & ~slotMask
         return max(longestRun & ~padMask - kept, 0)
     }

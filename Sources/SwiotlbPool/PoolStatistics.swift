@@ -22,8 +22,8 @@ public struct PoolStatistics: Equatable, Sendable {
 
 /// One mapper's share of the statistics: written by its thread alone, read by any.
 ///
-/// An addition is a load and a store, without a locked instruction, and the padding keeps the counters
-/// of two threads out of one pair of cache lines.
+/// An addition is a load and a store, without a locked instruction, and the padding keeps the
+/// counters of two threads out of one pair of cache lines.
 final class MapperCounters: Sendable {
     private let leadingPad = InlineArray<14, UInt64>(repeating: 0)
     let mapCount = Counter()

@@ -4,9 +4,9 @@ import Synchronization
 /// Which slots are free: one bit a slot, two words a segment, in private memory.
 ///
 /// The bitmap is the truth and the only shared state of the allocator. A run is claimed by one
-/// compare-and-swap where it lies in one word, by two where it lies across both; it is found by shifts
-/// and ands over a segment, never by walking slots. Any thread may call anything at any time; no call
-/// waits for another (a retry means that another thread got its slots).
+/// compare-and-swap where it lies in one word, by two where it lies across both; it is found by
+/// shifts and ands over a segment, never by walking slots. Any thread may call anything at any
+/// time; no call waits for another (a retry means that another thread got its slots).
 final class SlotBitmap: Sendable {
     /// Slots of a segment: two words of bits (`IO_TLB_SEGSIZE`).
     static let segmentSlotCount = 128
@@ -133,7 +133,8 @@ final class SlotBitmap: Sendable {
     private func clear(_ mask: UInt64, inWord index: Int) -> Bool {
         var old = words[index].load(ordering: .relaxed)
         while old & mask == mask {
-            // Acquiring: pairs with `set`, so that the last owner's copies out of the slots are over.
+            // Acquiring: pairs with `set`, so that the last owner's copies out of the slots are
+            // over.
             let (exchanged, found) = words[index].weakCompareExchange(
                 expected: old, desired: old & ~mask, successOrdering: .acquiring,
                 failureOrdering: .relaxed)

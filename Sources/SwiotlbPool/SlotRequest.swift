@@ -1,11 +1,11 @@
-/// How the buffers of a device must lie (`struct device_dma_parameters` and the alignment argument of
-/// `swiotlb_tbl_map_single`). Both masks are powers of two less one.
+/// How the buffers of a device must lie (`struct device_dma_parameters` and the alignment argument
+/// of `swiotlb_tbl_map_single`). Both masks are powers of two less one.
 public struct DMAConstraints: Hashable, Sendable {
     /// Address bits that a mapping keeps: `deviceRange.address & mask == buffer.address & mask`
     /// (`dma_set_min_align_mask`; 4095 for NVMe).
     public var minimumAlignmentMask: UInt64
-    /// Address bits that are zero where the mapping's slots begin. With a mask of a page less one, say,
-    /// no two mappings share a page: the slots around a payload are pads and belong to it.
+    /// Address bits that are zero where the mapping's slots begin. With a mask of a page less one,
+    /// say, no two mappings share a page: the slots around a payload are pads and belong to it.
     public var allocationAlignmentMask: UInt64
 
     /// - Precondition: each mask is a power of two less one, and below a segment's size.
@@ -22,8 +22,8 @@ public struct DMAConstraints: Hashable, Sendable {
     }
 }
 
-/// What one mapping needs of the pool: how many slots in a row, where they may begin, and how far into
-/// the first of them the payload does.
+/// What one mapping needs of the pool: how many slots in a row, where they may begin, and how far
+/// into the first of them the payload does.
 struct SlotRequest {
     /// Slots in a row, pads included.
     let slotCount: Int
@@ -39,7 +39,8 @@ struct SlotRequest {
         let slotByteCount = UInt64(PoolGeometry.slotByteCount)
         let keptMask = constraints.minimumAlignmentMask
         let paddedMask = constraints.allocationAlignmentMask
-        // Kept bits within the aligned start move the payload into it, higher ones choose the start.
+        // Kept bits within the aligned start move the payload into it, higher ones choose the
+        // start.
         offset = Int(address & keptMask & (paddedMask | slotMask))
         let total = (UInt64(byteCount + offset) + paddedMask) & ~paddedMask
         // A page or more is page aligned where nobody asked for anything else, as in Linux
@@ -55,7 +56,8 @@ struct SlotRequest {
 
     /// Where in a segment a run may begin.
     ///
-    /// - Parameter slotNumber: the number of the segment's first slot, counted from device address 0.
+    /// - Parameter slotNumber: the number of the segment's first slot, counted from device address
+    ///   0.
     func starts(inSegmentAt slotNumber: Int) -> UInt128 {
         if stride == 1 { return .max }
         let first = (residue &- slotNumber) & (stride &- 1)

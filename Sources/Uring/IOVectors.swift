@@ -3,8 +3,9 @@ public import SharedMemory
 
 /// The scatter-gather lists of the operations under way: rows of `iovec`, one row an operation.
 ///
-/// The kernel may read a list until the operation was submitted, so lists cannot live on the stack of
-/// whoever prepares it. All rows are allocated at once; filling and advancing them allocates nothing.
+/// The kernel may read a list until the operation was submitted, so lists cannot live on the stack
+/// of whoever prepares it. All rows are allocated at once; filling and advancing them allocates
+/// nothing.
 @safe public final class IOVectors {
     /// How many rows there are.
     public let rowCount: Int

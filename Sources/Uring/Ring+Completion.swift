@@ -12,8 +12,9 @@ extension Ring {
     /// Takes one completion that has arrived, or `nil`: then wait in
     /// ``submitAndWait(minimumCompletionCount:)``. No system call.
     public mutating func nextCompletion() -> RingCompletion? {
-        // SAFETY: the completion queue belongs to this thread; liburing loads the kernel's tail with
-        // acquire, and an entry before the tail is not written again until the head has passed it.
+        // SAFETY: the completion queue belongs to this thread; liburing loads the kernel's tail
+        // with acquire, and an entry before the tail is not written again until the head has passed
+        // it.
         guard unsafe io_uring_cq_ready(ring) > 0 else { return nil }
         let queue = unsafe ring.pointee.cq
         let head = unsafe queue.khead.pointee

@@ -7,13 +7,13 @@ public enum TransferDirection: Sendable {
     case write
 }
 
-// Each method fills one submission entry and returns false where none is free: submit, then try again.
-// `tag` comes back with the completion.
+// Each method fills one submission entry and returns false where none is free: submit, then try
+// again. `tag` comes back with the completion.
 extension Ring {
     /// Prepares a transfer between a file and one range of memory.
     ///
-    /// - Parameter buffer: the registered buffer that the whole range lies in, or `nil` for memory that
-    ///   is not registered.
+    /// - Parameter buffer: the registered buffer that the whole range lies in, or `nil` for memory
+    ///   that is not registered.
     public mutating func prepare(
         _ direction: TransferDirection, _ range: HostRange, file: FixedFile, fileOffset: UInt64,
         buffer: FixedBuffer?, tag: UInt64

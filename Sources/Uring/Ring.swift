@@ -5,16 +5,16 @@ import SystemPackage
 
 /// A submission and a completion queue shared with the kernel (`io_uring(7)`).
 ///
-/// Operations are prepared (`Ring+Prepare.swift`), handed to the kernel together and waited for in one
-/// system call (``submitAndWait(minimumCompletionCount:)``), and taken back one by one with the tag they
-/// were given (``nextCompletion()``).
+/// Operations are prepared (`Ring+Prepare.swift`), handed to the kernel together and waited for in
+/// one system call (``submitAndWait(minimumCompletionCount:)``), and taken back one by one with the
+/// tag they were given (``nextCompletion()``).
 ///
-/// **Threading.** A ring belongs to the thread that made it: the kernel refuses others (`EEXIST`) where
-/// it granted ``RingFlags/singleIssuer``.
+/// **Threading.** A ring belongs to the thread that made it: the kernel refuses others (`EEXIST`)
+/// where it granted ``RingFlags/singleIssuer``.
 ///
-/// **Lifetime.** The memory of an operation must live until its completion was taken. Destroying a ring
-/// waits for the operations under way, so a holder that keeps the memory at least as long as the ring
-/// is safe; one that cannot say which goes first calls ``drain()`` before.
+/// **Lifetime.** The memory of an operation must live until its completion was taken. Destroying a
+/// ring waits for the operations under way, so a holder that keeps the memory at least as long as
+/// the ring is safe; one that cannot say which goes first calls ``drain()`` before.
 @safe public struct Ring: ~Copyable {
     /// liburing's state, at an address that does not move.
     let ring: UnsafeMutablePointer<io_uring>
@@ -48,8 +48,8 @@ import SystemPackage
             unsafe ring.deallocate()
             throw SystemCallError("io_uring_setup", Errno(rawValue: -result))
         }
-        // Saves a look-up of the descriptor in each system call; a kernel before 5.18 refuses, which
-        // changes nothing else.
+        // Saves a look-up of the descriptor in each system call; a kernel before 5.18 refuses,
+        // which changes nothing else.
         _ = unsafe io_uring_register_ring_fd(ring)
         unsafe self.ring = ring
         unsafe self.entryCount = Int(ring.pointee.sq.ring_entries)
@@ -65,11 +65,11 @@ import SystemPackage
 
     /// Hands what was prepared to the kernel and waits for completions, in one system call.
     ///
-    /// - Parameter minimumCompletionCount: how many completions to wait for, among them those that were
-    ///   not taken yet; 0 to submit and collect what there is without waiting.
+    /// - Parameter minimumCompletionCount: how many completions to wait for, among them those that
+    ///   were not taken yet; 0 to submit and collect what there is without waiting.
     /// - Throws: `SystemCallError` of `io_uring_enter`. An interruption by a signal (`EINTR`) and a
-    ///   kernel short of memory or of completion entries (`EAGAIN`, `EBUSY`) are no errors: the call
-    ///   returns, possibly early, and what was not submitted stays prepared for the next call.
+    ///   kernel short of memory or of completion entries (`EAGAIN`, `EBUSY`) are no errors: the
+    ///   call returns, possibly early, and what was not submitted stays prepared for the next call.
     public mutating func submitAndWait(
         minimumCompletionCount: Int
     ) throws(SystemCallError) {
@@ -99,15 +99,15 @@ import SystemPackage
 
     /// How many operations were prepared and have not been taken back yet.
     public var outstandingCount: Int {
-        // SAFETY: both counters belong to this thread. Each entry taken from the one queue brings exactly
-        // one into the other; both count all there ever were, modulo 2^32.
+        // SAFETY: both counters belong to this thread. Each entry taken from the one queue brings
+        // exactly one into the other; both count all there ever were, modulo 2^32.
         unsafe Int(ring.pointee.sq.sqe_tail &- ring.pointee.cq.khead.pointee)
     }
 
     /// Waits until nothing is under way any more, throwing completions away.
     ///
-    /// Gives up where the kernel does not let this thread wait (``RingFlags/singleIssuer``): destroy a
-    /// ring on its own thread.
+    /// Gives up where the kernel does not let this thread wait (``RingFlags/singleIssuer``):
+    /// destroy a ring on its own thread.
     public func drain() {
         while outstandingCount > 0 {
             // SAFETY: as in `submitAndWait` and `nextCompletion`.

@@ -1,13 +1,14 @@
 import SharedMemory
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import BlockBackend
 
 /// Random requests, many under way at once, against arrays of bytes.
 ///
-/// Requests under way never overlap in sectors, so every outcome is known; on storage with blocks of
-/// 4096 bytes they do meet inside blocks, which is where misaligned writes go wrong.
+/// Requests under way never overlap in sectors, so every outcome is known; on storage with blocks
+/// of 4096 bytes they do meet inside blocks, which is where misaligned writes go wrong.
 @Suite(.enabled(if: Machine.hasUring, "io_uring is not permitted here"))
 struct BlockEngineModelTests {
     private static let sectorCount = 1024

@@ -1,5 +1,6 @@
 import SharedMemory
 import SystemPackage
+import TestSupport
 import Testing
 import Uring
 

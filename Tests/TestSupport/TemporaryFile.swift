@@ -37,8 +37,8 @@ public final class TemporaryFile {
     }
 }
 
-/// Whether `number` is a descriptor of the same file as `file`: false once it was closed, even where
-/// another test got the number since.
+/// Whether `number` is a descriptor of the same file as `file`: false once it was closed, even
+/// where another test got the number since.
 public func isDescriptor(_ number: Int32, of file: FileDescriptor) -> Bool {
     var left = stat()
     var right = stat()

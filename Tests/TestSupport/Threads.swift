@@ -1,6 +1,7 @@
 import Glibc
 
-/// Runs `body` on `count` threads of their own at once, however few cores there are, and waits for all.
+/// Runs `body` on `count` threads of their own at once, however few cores there are, and waits for
+/// all.
 public func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     var threads: [pthread_t] = []
     for index in 0..<count {

@@ -137,7 +137,8 @@ import Testing
     }
 
     @Test func reusedEntriesKeepNothingOfTheOperationBefore() throws {
-        // A fixed write, then in the same entry a plain one: its buffer index must be gone, and so on.
+        // A fixed write, then in the same entry a plain one: its buffer index must be gone, and so
+        // on.
         let storage = try TemporaryFile()
         var ring = try Ring(entryCount: 1)
         try ring.registerFiles([storage.descriptor])

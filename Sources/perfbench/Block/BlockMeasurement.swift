@@ -25,9 +25,9 @@ struct BlockMeasurement {
 
     /// Measures one case.
     ///
-    /// Each round runs every path once, forwards in one round and backwards in the next (A B B A), so a
-    /// machine that slowly gets faster or slower favours none. The first round is discarded. Stops early
-    /// where the user asks; only whole rounds are kept.
+    /// Each round runs every path once, forwards in one round and backwards in the next (A B B A),
+    /// so a machine that slowly gets faster or slower favours none. The first round is discarded.
+    /// Stops early where the user asks; only whole rounds are kept.
     func measure(
         _ plan: BlockCase, on stand: BlockStand, progress: inout ProgressLine
     ) throws -> CaseResult {

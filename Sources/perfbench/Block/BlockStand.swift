@@ -3,8 +3,8 @@ import Logging
 import SharedMemory
 import SwiotlbPool
 
-/// Everything that a block measurement runs on: guest memory, the window and its pool, the storage, and
-/// a closed loop for each path.
+/// Everything that a block measurement runs on: guest memory, the window and its pool, the storage,
+/// and a closed loop for each path.
 final class BlockStand {
     let memories: Memories
     let storage: BlockStorage

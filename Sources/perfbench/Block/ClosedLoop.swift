@@ -5,11 +5,11 @@ import SharedMemory
 import SwiotlbPool
 import SystemPackage
 
-/// The driver side of a measurement: keeps a number of requests under way, one started for each that
-/// ends, for a time.
+/// The driver side of a measurement: keeps a number of requests under way, one started for each
+/// that ends, for a time.
 ///
-/// Generic over the mapper, and the same for every path otherwise: between `direct` and `bounce` differ
-/// the mapper's answers and the backend's memory map, nothing else.
+/// Generic over the mapper, and the same for every path otherwise: between `direct` and `bounce`
+/// differ the mapper's answers and the backend's memory map, nothing else.
 struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     private var mapper: Mapper
     private var engine: BlockEngine
@@ -63,8 +63,8 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
 
     /// Runs one case for a time.
     ///
-    /// - Throws: `SystemCallError` of the ring, or `BenchFailure` where the disk is full. Nothing is
-    ///   under way and nothing is mapped afterwards in any case.
+    /// - Throws: `SystemCallError` of the ring, or `BenchFailure` where the disk is full. Nothing
+    ///   is under way and nothing is mapped afterwards in any case.
     mutating func run(
         _ plan: BlockCase, buffers: inout GuestBuffers, source: inout RequestSource,
         seconds: Double, measures: Bool
@@ -151,8 +151,8 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
 
     /// Hands over what was enqueued once enough has been copied meanwhile.
     ///
-    /// Copies take time in which the storage could work already, so they must not hold up requests by a
-    /// whole batch. Where nothing is copied, nothing is handed over early.
+    /// Copies take time in which the storage could work already, so they must not hold up requests
+    /// by a whole batch. Where nothing is copied, nothing is handed over early.
     private mutating func submitAfterCopies() throws {
         let copied = mapper.copiedByteCount
         guard copied - copiedAtSubmit >= Self.copiedByteCountPerSubmit else { return }

@@ -4,8 +4,8 @@ import SystemPackage
 
 /// `--verify`: what was written through one path is what every path, and plain `pread(2)`, reads.
 ///
-/// Writes to blocks all over the storage. Each block's contents are different for every writer, so stale
-/// data of an earlier pass is seen.
+/// Writes to blocks all over the storage. Each block's contents are different for every writer, so
+/// stale data of an earlier pass is seen.
 struct Verification {
     let stand: BlockStand
     let paths: [BlockPath]

@@ -1,6 +1,7 @@
 import ArgumentParser
 
-/// A number of bytes as people write it: `512`, `4k`, `64KiB`, `1M`, `2GiB`. Units are powers of 1024.
+/// A number of bytes as people write it: `512`, `4k`, `64KiB`, `1M`, `2GiB`. Units are powers of
+/// 1024.
 struct ByteSize: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let byteCount: Int
 

@@ -57,12 +57,13 @@ struct CommonOptions: ParsableArguments {
         #endif
     }
 
-    /// Opens the place that results go to, before anything is measured.
+    /// Opens the place that results go to, before anything is measured. What a file holds is
+    /// replaced only by ``FileDescriptor/write(report:)``.
     func openOutput() throws -> FileDescriptor {
         guard let output else { return .standardOutput }
         do {
             return try FileDescriptor.open(
-                FilePath(output), .writeOnly, options: [.create, .truncate, .closeOnExec],
+                FilePath(output), .writeOnly, options: [.create, .closeOnExec],
                 permissions: [.ownerReadWrite, .groupRead, .otherRead])
         } catch {
             throw BenchFailure(

@@ -22,8 +22,8 @@ struct CPUTime {
 
     /// The time until now.
     ///
-    /// The sum is exact to the nanosecond. Linux samples how it divides into user and system time, unless
-    /// built to account for it, so the division means something over many rounds only.
+    /// The sum is exact to the nanosecond. Linux samples how it divides into user and system time,
+    /// unless built to account for it, so the division means something over many rounds only.
     static var now: CPUTime {
         let total = Double(read(CLOCK_PROCESS_CPUTIME_ID))
         var usage = rusage()

@@ -1,7 +1,7 @@
 import SharedMemory
 
-/// What a bounce cannot cost less than: its copies alone, by plain `memcpy`, between the same spread of
-/// guest buffers and as many slots in turn as would be in use.
+/// What a bounce cannot cost less than: its copies alone, by plain `memcpy`, between the same
+/// spread of guest buffers and as many slots in turn as would be in use.
 struct CopyFloor {
     let guest: HostMemory
     let window: HostMemory

@@ -6,11 +6,11 @@ struct Estimate: Encodable, Equatable {
 
     /// - Parameter samples: one of each round, at least one, in any order.
     ///
-    /// The interval is the order-statistic (sign test) interval for a median: from the k-th smallest to
-    /// the k-th largest sample, with the largest k that keeps at least 95 % coverage under the binomial
-    /// distribution with p = 1/2; the whole range where too few rounds were made for that (fewer than 6).
-    /// It assumes nothing of how samples are distributed, only that rounds are independent. See
-    /// W. J. Conover, "Practical Nonparametric Statistics", 3.2.
+    /// The interval is the order-statistic (sign test) interval for a median: from the k-th
+    /// smallest to the k-th largest sample, with the largest k that keeps at least 95 % coverage
+    /// under the binomial distribution with p = 1/2; the whole range where too few rounds were made
+    /// for that (fewer than 6). It assumes nothing of how samples are distributed, only that rounds
+    /// are independent. See W. J. Conover, "Practical Nonparametric Statistics", 3.2.
     init(_ samples: [Double]) {
         precondition(!samples.isEmpty, "an estimate needs a sample")
         let sorted = samples.sorted()

@@ -2,9 +2,9 @@ import SharedMemory
 
 /// The buffers of a guest, spread over all of its memory as those of a page cache are.
 ///
-/// They are visited in an order that comes by every one of them before it returns to the first, and never
-/// goes to a neighbour: a buffer was last touched a whole sweep of guest memory ago, so neither path of a
-/// comparison is flattered by a warm cache line.
+/// They are visited in an order that comes by every one of them before it returns to the first, and
+/// never goes to a neighbour: a buffer was last touched a whole sweep of guest memory ago, so
+/// neither path of a comparison is flattered by a warm cache line.
 struct GuestBuffers {
     let byteCount: Int
     let count: Int
@@ -19,7 +19,8 @@ struct GuestBuffers {
         byteCount = bufferByteCount
         spacing = (bufferByteCount + 4095) & ~4095
         count = guestMemoryByteCount / spacing
-        // The golden section spreads any number of steps evenly; coprime to the count, it is a cycle.
+        // The golden section spreads any number of steps evenly; coprime to the count, it is a
+        // cycle.
         var step = max(Int(Double(count) * 0.618_033_988_75), 1)
         while Self.greatestCommonDivisor(step, count) != 1 { step += 1 }
         self.step = step

@@ -121,8 +121,8 @@ extension Report where Run == BlockRun {
 
     /// The ratios of one path to another, where both were measured.
     ///
-    /// `iops` and `cpu_ns_per_op` are quotients. `added_cpu_per_floor` is what the one path needs more
-    /// CPU time per operation than the other, in units of the floor of the same round.
+    /// `iops` and `cpu_ns_per_op` are quotients. `added_cpu_per_floor` is what the one path needs
+    /// more CPU time per operation than the other, in units of the floor of the same round.
     private static func ratios(
         _ result: BlockMeasurement.CaseResult, of path: BlockPath, to base: BlockPath
     ) -> [Ratio] {

@@ -59,6 +59,13 @@ extension Report where Run == BlockRun {
                 "(!) memory could not be registered: this path ran without fixed buffers."
                     + " RLIMIT_MEMLOCK is \(host.memlockBytes) bytes; raise it (ulimit -l).")
         }
+        if let storage = host.storage,
+            runs.contains(where: { $0.blockBytes % max(storage.offsetAlignment, 1) != 0 })
+        {
+            lines.append(
+                "Blocks that are no multiple of \(storage.offsetAlignment) bytes went through the page"
+                    + " cache: direct I/O does not take them here.")
+        }
         if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
         return lines.map { $0 + "\n" }.joined()
     }

@@ -49,9 +49,11 @@ struct Report<Run: Encodable>: Encodable {
 }
 
 extension FileDescriptor {
-    /// Writes a report.
+    /// Writes a report, in place of what a file held before.
     func write(report text: String) throws {
         do {
+            // Refused for pipes and terminals, which hold nothing.
+            if self != .standardOutput { try? resize(to: 0) }
             _ = try writeAll(text.utf8)
         } catch let error as Errno {
             throw BenchFailure(.ioError, "the results could not be written (\(error))")

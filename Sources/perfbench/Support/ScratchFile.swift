@@ -4,8 +4,8 @@ import SystemPackage
 
 /// A temporary file without a name, filled with random data.
 ///
-/// It is unlinked as soon as it is open, so nothing is left of it however the process ends; others open
-/// it by ``path``, through `/proc`, while this object lives.
+/// It is unlinked as soon as it is open, so nothing is left of it however the process ends; others
+/// open it by ``path``, through `/proc`, while this object lives.
 final class ScratchFile {
     private let descriptor: FileDescriptor
     let byteCount: Int

@@ -12,7 +12,8 @@ enum StandardError {
     static let isTerminal = isatty(STDERR_FILENO) == 1
 }
 
-/// One line on a terminal that says how far the run is; nothing where standard error is no terminal.
+/// One line on a terminal that says how far the run is; nothing where standard error is no
+/// terminal.
 struct ProgressLine {
     private let stepCount: Int
     private let secondsPerStep: Double

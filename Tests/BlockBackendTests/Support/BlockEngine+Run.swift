@@ -5,8 +5,8 @@ import Testing
 /// A request was not taken, though the engine had room.
 struct NotEnqueued: Error {}
 
-// Synchronous use of an engine, one request after another. A test of `#expect` cannot hold the engine
-// itself, which is not copyable; it looks at what these return.
+// Synchronous use of an engine, one request after another. A test of `#expect` cannot hold the
+// engine itself, which is not copyable; it looks at what these return.
 extension BlockEngine {
     /// Waits until every request has completed.
     mutating func finishAll() throws -> [BlockCompletion] {

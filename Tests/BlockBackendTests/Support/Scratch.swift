@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import SharedMemory
 import SystemPackage
+import TestSupport
 
 /// A tool that a test needs could not be run, or failed.
 struct ToolFailure: Error, CustomStringConvertible {
@@ -111,23 +112,6 @@ func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
         word >>= 8
     }
     return bytes
-}
-
-/// SplitMix64: a failure can be run again from the seed in its message.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
-    }
 }
 
 /// Where two arrays differ first, or `nil` where they are equal: a message a person can read.
