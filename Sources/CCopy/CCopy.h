@@ -21,11 +21,14 @@
 // to a line that is not in cache waits for the line, and processors fetch ahead for loads only.
 static inline void ccopy_into_cold(void *target, const void *source, size_t count) {
     typedef char Vector __attribute__((vector_size(16), aligned(1), may_alias));
-    enum { step = 128 };
+    enum { step = 128, worthwhile = 4096 };
+    if (count < worthwhile) {
+        memcpy(target, source, count);
+        return;
+    }
     char *to = (char *)target;
     const char *from = (const char *)source;
-    size_t ahead = count < CCOPY_DISTANCE ? count : CCOPY_DISTANCE;
-    for (size_t line = 0; line < ahead; line += 64) CCOPY_PREFETCH_FOR_WRITE(to + line);
+    for (size_t line = 0; line < CCOPY_DISTANCE; line += 64) CCOPY_PREFETCH_FOR_WRITE(to + line);
     size_t done = 0;
     for (; count - done >= step; done += step) {
         if (count - done > CCOPY_DISTANCE) {

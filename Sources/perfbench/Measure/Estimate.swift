@@ -22,6 +22,13 @@ struct Estimate: Encodable, Equatable {
         high = sorted[sorted.count - 1 - trim]
     }
 
+    /// What the interval of so many rounds is, for a person.
+    static func meaning(roundCount: Int) -> String {
+        roundCount < 6
+            ? "Medians over \(roundCount) rounds; [low, high] is their range, for want of rounds."
+            : "Medians over \(roundCount) rounds; [low, high] covers the true one with 95 % confidence."
+    }
+
     /// How many samples lie outside the interval on either side.
     static func trim(_ count: Int) -> Int {
         // The probability of at most `trim` samples on one side, twice, stays at or below 5 %.

@@ -49,8 +49,8 @@ extension Report where Run == BlockRun {
     private var legend: String {
         var lines = [
             "",
-            "Medians over \(runs.map(\.rounds).min() ?? 0) rounds; [low, high] covers the true median"
-                + " with 95 % confidence. Ratios are of the same round.",
+            Estimate.meaning(roundCount: runs.map(\.rounds).min() ?? 0)
+                + " Ratios are of the same round.",
             "added CPU / memcpy: CPU time per operation that the path needs more than direct, in copies"
                 + " of the payload by memcpy (µs in parentheses).",
         ]

@@ -64,9 +64,8 @@ extension Report where Run == PoolRun {
             former = run.op
         }
         return host.heading + "\n" + table.text
-            + "\nCPU time per mapping made and ended; medians over "
-            + "\(runs.map(\.rounds).min() ?? 0) rounds, "
-            + "[low, high] covers the true median with 95 % confidence.\n"
+            + "\nCPU time per mapping made and ended. "
+            + Estimate.meaning(roundCount: runs.map(\.rounds).min() ?? 0) + "\n"
             + (interrupted ? "Interrupted: only whole rounds are shown.\n" : "")
     }
 }
