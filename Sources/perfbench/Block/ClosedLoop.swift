@@ -73,24 +73,28 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         for row in (0..<plan.depth).reversed() { freeRows.append(row) }
         var sample = RoundSample()
         var failure: BenchFailure?
+        var isWarm = false
         var now = monotonicNanoseconds()
         var begin = now
-        let warmUpEnd = now + Self.warmUpNanoseconds
-        var deadline = UInt64.max
+        var phaseEnd = now + Self.warmUpNanoseconds
         var cpuBegin = CPUTime.now
         var copiedBegin = mapper.copiedByteCount
-        while now < deadline, failure == nil, !Interruption.isRequested {
-            if deadline == .max, now >= warmUpEnd {
+        while failure == nil, !Interruption.isRequested {
+            if now >= phaseEnd {
+                if isWarm { break }
+                isWarm = true
                 sample = RoundSample()
                 cpuBegin = .now
                 copiedBegin = mapper.copiedByteCount
                 begin = monotonicNanoseconds()
-                deadline = begin + UInt64(seconds * 1e9)
+                phaseEnd = begin + UInt64(seconds * 1e9)
             }
             sample.poolFullCount += try startAll(&buffers, &source, at: now)
             copiedAtSubmit = mapper.copiedByteCount
             try engine.submitAndWait()
-            while let completion = engine.nextCompletion() {
+            // The time, too, ends this loop: requests that complete as they are handed over, as those of
+            // a page cache do, would keep it going for ever.
+            while now < phaseEnd, let completion = engine.nextCompletion() {
                 finish(completion)
                 now = monotonicNanoseconds()
                 if completion.status == .ok {
@@ -99,7 +103,7 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
                     sample.errorCount += 1
                     failure = failure ?? Self.failure(completion)
                 }
-                if measures, deadline != .max {
+                if measures, isWarm {
                     let row = Int(completion.tag)
                     latencies.record(now &- requests[row].startNanoseconds)
                 }

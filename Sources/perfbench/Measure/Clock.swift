@@ -39,6 +39,9 @@ struct CPUTime {
     }
 
     static func - (left: CPUTime, right: CPUTime) -> CPUTime {
-        CPUTime(user: left.user - right.user, system: left.system - right.system)
+        // Sampled shares of an exact sum: a share may seem to shrink, the sum cannot.
+        let total = left.total - right.total
+        let user = min(max(left.user - right.user, 0), total)
+        return CPUTime(user: user, system: total - user)
     }
 }
