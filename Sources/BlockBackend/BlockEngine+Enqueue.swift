@@ -80,7 +80,7 @@ extension BlockEngine {
         }
     }
 
-    /// Adds a translated run to a payload: ranges that touch stay one, others make a list.
+    /// Adds a translated run to a payload: ranges that touch become one, others a list.
     ///
     /// - Returns: false where the payload has too many ranges.
     private mutating func append(
@@ -125,6 +125,14 @@ extension BlockEngine {
             settled.append(row, of: &table)
             return
         }
+        if table[row].step == .discard {
+            shrinkDiscard(row)
+            if table[row].byteCount == 0 {
+                table[row].settledStatus = .ok
+                settled.append(row, of: &table)
+                return
+            }
+        }
         if let alignment = storage.alignment {
             if !alignment.admits(fileOffset: table[row].fileOffset, byteCount: table[row].byteCount)
             {
@@ -137,6 +145,16 @@ extension BlockEngine {
         prepare(row)
     }
 
+    /// Takes from a discard what the storage cannot discard, the parts of blocks at its ends: a discard
+    /// is a hint.
+    private mutating func shrinkDiscard(_ row: Int) {
+        let mask = UInt64(storage.discardGranule - 1)
+        let begin = (table[row].fileOffset + mask) & ~mask
+        let end = (table[row].fileOffset + UInt64(table[row].byteCount)) & ~mask
+        table[row].fileOffset = begin
+        table[row].byteCount = end > begin ? Int(end - begin) : 0
+    }
+
     /// The status of a request that is not to reach the kernel, or `nil` for one that is.
     private mutating func verdict(on row: Int, _ operation: BlockOperation) -> BlockStatus? {
         switch operation {
@@ -144,6 +162,7 @@ extension BlockEngine {
             if table[row].byteCount == 0 { return .ok }
         case .flush:
             table[row].dropPayload()
+            table[row].fileOffset = 0
             return nil
         case .discard(let sectorCount), .writeZeroes(let sectorCount, _):
             table[row].dropPayload()

@@ -33,6 +33,10 @@ public final class BlockStorage: Sendable {
     /// What direct I/O needs; `nil` where everything goes through the page cache.
     public let alignment: BlockAlignment?
 
+    /// What discards are cut down to multiples of, in bytes: a device's logical sector. A file takes
+    /// any range.
+    let discardGranule: Int
+
     /// The descriptor for aligned transfers: direct, unless storage is buffered.
     let descriptor: FileDescriptor
     /// The descriptor for transfers that direct I/O does not take, where `descriptor` is direct.
@@ -45,12 +49,20 @@ public final class BlockStorage: Sendable {
         let isReadOnly = options.contains(.readOnly)
         let isDirect = !options.contains(.buffered)
         let status = try Self.status(of: path)
-        let descriptor = try Self.open(path, readOnly: isReadOnly, direct: isDirect)
+        let isBlockDevice = status.type == .blockSpecial
+        // Not to be written to while it is mounted. One of the two descriptors can have the claim.
+        let isExclusive = isBlockDevice && !isReadOnly
+        let descriptor = try Self.open(
+            path, readOnly: isReadOnly,
+            flags: (isDirect ? O_DIRECT : 0) | (isExclusive ? O_EXCL : 0))
         var bufferedDescriptor: FileDescriptor?
         do throws(StorageError) {
             if isDirect {
-                let buffered = try Self.open(path, readOnly: isReadOnly, direct: false)
+                let buffered = try Self.open(path, readOnly: isReadOnly, flags: 0)
                 bufferedDescriptor = buffered
+                guard Self.isSame(descriptor, buffered) else {
+                    throw StorageError(path: path, reason: .notFound)
+                }
                 // No reading ahead: what is around a misaligned request is read directly.
                 posix_fadvise(buffered.rawValue, 0, 0, POSIX_FADV_RANDOM)
                 alignment = try BlockAlignment(probing: descriptor, path: path)
@@ -63,10 +75,12 @@ public final class BlockStorage: Sendable {
             try? bufferedDescriptor?.close()
             throw error
         }
+        discardGranule =
+            isBlockDevice ? max(Int(clinux_logical_sector_size(descriptor.rawValue)), 1) : 1
         self.options = options
         self.descriptor = descriptor
         self.bufferedDescriptor = bufferedDescriptor
-        isBlockDevice = status.st_mode & S_IFMT == S_IFBLK
+        self.isBlockDevice = isBlockDevice
     }
 
     deinit {
@@ -77,37 +91,41 @@ public final class BlockStorage: Sendable {
     public var isReadOnly: Bool { options.contains(.readOnly) }
     public var isDirect: Bool { alignment != nil }
 
-    private static func status(of path: FilePath) throws(StorageError) -> stat {
-        var status = stat()
-        // SAFETY: `status` is a local, and the string lives for the call.
-        let result = unsafe path.withPlatformString { unsafe stat($0, &status) }
-        guard result == 0 else {
-            throw StorageError(path: path, systemCall: SystemCallError("stat", .current))
+    private static func status(of path: FilePath) throws(StorageError) -> Stat {
+        let status: Stat
+        do {
+            status = try path.stat()
+        } catch {
+            throw StorageError(path: path, systemCall: SystemCallError("stat", error))
         }
-        switch status.st_mode & S_IFMT {
-        case S_IFREG, S_IFBLK: return status
-        case S_IFDIR: throw StorageError(path: path, reason: .isDirectory)
+        switch status.type {
+        case .regular, .blockSpecial: return status
+        case .directory: throw StorageError(path: path, reason: .isDirectory)
         default: throw StorageError(path: path, reason: .notStorage)
         }
     }
 
     private static func open(
-        _ path: FilePath, readOnly: Bool, direct: Bool
+        _ path: FilePath, readOnly: Bool, flags: Int32
     ) throws(StorageError) -> FileDescriptor {
         do {
             return try FileDescriptor.open(
                 path, readOnly ? .readOnly : .readWrite,
-                options: direct
-                    ? [.closeOnExec, FileDescriptor.OpenOptions(rawValue: O_DIRECT)]
-                    : [.closeOnExec])
+                options: [.closeOnExec, FileDescriptor.OpenOptions(rawValue: flags)])
         } catch {
             let errno = error as? Errno ?? .ioError
             // The file is there and of the right kind, so EINVAL speaks of the flag.
-            guard direct, errno == .invalidArgument else {
+            guard flags & O_DIRECT != 0, errno == .invalidArgument else {
                 throw StorageError(path: path, systemCall: SystemCallError("open", errno))
             }
             throw StorageError(path: path, reason: .directIOUnsupported)
         }
+    }
+
+    /// Whether two descriptors are of one file, which a rename between two calls of `open` can prevent.
+    private static func isSame(_ left: FileDescriptor, _ right: FileDescriptor) -> Bool {
+        guard let left = try? left.stat(), let right = try? right.stat() else { return false }
+        return left.deviceID == right.deviceID && left.inode == right.inode
     }
 
     private static func size(

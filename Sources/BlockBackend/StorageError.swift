@@ -6,6 +6,9 @@ public struct StorageError: Error, Equatable, CustomStringConvertible {
     public enum Reason: Equatable, Sendable {
         case notFound
         case permissionDenied
+        case readOnlyFileSystem
+        /// A block device that is mounted, or in use otherwise.
+        case busy
         case isDirectory
         /// A character device, socket or pipe.
         case notStorage
@@ -27,7 +30,9 @@ public struct StorageError: Error, Equatable, CustomStringConvertible {
         reason =
             switch error.errno {
             case .noSuchFileOrDirectory, .notDirectory: .notFound
-            case .permissionDenied, .notPermitted, .readOnlyFileSystem: .permissionDenied
+            case .permissionDenied, .notPermitted: .permissionDenied
+            case .readOnlyFileSystem: .readOnlyFileSystem
+            case .resourceBusy: .busy
             case .isDirectory: .isDirectory
             default: .systemCall(error)
             }
@@ -37,6 +42,8 @@ public struct StorageError: Error, Equatable, CustomStringConvertible {
         switch reason {
         case .notFound: "\(path) does not exist"
         case .permissionDenied: "\(path) cannot be opened: permission denied"
+        case .readOnlyFileSystem: "\(path) is on a read-only file system"
+        case .busy: "\(path) is mounted or in use otherwise"
         case .isDirectory: "\(path) is a directory, not a file or block device"
         case .notStorage: "\(path) is neither a regular file nor a block device"
         case .directIOUnsupported: "the file system of \(path) has no direct I/O (O_DIRECT)"

@@ -120,7 +120,8 @@ struct Transfer {
                 step = .writeZeroes
                 return .goOn
             }
-            return .done(step == .discard ? .unsupported : .ioError, errno)
+            let isUnsupported = step == .discard && errno == .notSupported
+            return .done(isUnsupported ? .unsupported : .ioError, errno)
         default:
             return .done(.ioError, errno)
         }

@@ -2,7 +2,7 @@ public import Glibc
 public import SystemPackage
 
 extension HostMemory {
-    /// Copies bytes from one memory to another: the copy that a bounce consists of.
+    /// Copies bytes from one memory to another.
     ///
     /// - Precondition: both parts lie inside their memories, and do not overlap where it is the
     ///   same one.

@@ -72,12 +72,13 @@ extension HostMemory {
             guard offset >= 0, byteCount > 0, offset % pageByteCount == 0 else {
                 throw SystemCallError("mmap", .invalidArgument)
             }
-            var status = stat()
-            // SAFETY: `status` is a local that outlives the call.
-            guard unsafe fstat(fileDescriptor.rawValue, &status) == 0 else {
-                throw SystemCallError("fstat", .current)
+            let fileByteCount: Int64
+            do {
+                fileByteCount = try fileDescriptor.stat().size
+            } catch {
+                throw SystemCallError("fstat", error)
             }
-            guard offset <= status.st_size, byteCount <= Int(status.st_size) - offset else {
+            guard offset <= fileByteCount, byteCount <= Int(fileByteCount) - offset else {
                 throw SystemCallError("mmap", .invalidArgument)
             }
         } catch {

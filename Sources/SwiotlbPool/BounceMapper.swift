@@ -79,13 +79,15 @@ public struct BounceMapper: ~Copyable, DMAMapper {
         return DMAMapping(
             buffer: buffer,
             deviceRange: GuestRange(address: address, byteCount: buffer.byteCount),
-            direction: direction, slots: SlotRun(first: first, count: request.slotCount))
+            direction: direction, slots: SlotRun(first: first, count: request.slotCount),
+            pool: ObjectIdentifier(pool))
     }
 
     /// Ends a mapping, copying out the first `usedByteCount` bytes unless it is to the device.
     ///
     /// - Complexity: one compare-and-swap, and one copy of what was used.
     public mutating func unmap(_ mapping: consuming DMAMapping, usedByteCount: Int) {
+        checkOwner(of: mapping)
         let count = min(max(usedByteCount, 0), mapping.buffer.byteCount)
         if mapping.direction.copiesOut, count > 0 {
             copyOut(mapping, offset: 0, byteCount: count)
@@ -103,6 +105,7 @@ extension BounceMapper {
     public mutating func syncForDevice(
         _ mapping: borrowing DMAMapping, offset: Int, byteCount: Int
     ) {
+        checkOwner(of: mapping)
         let part = mapping.buffer.slice(offset: offset, byteCount: byteCount)
         guard mapping.direction.copiesIn, byteCount > 0 else { return }
         _ = privateMemory.copy(
@@ -113,6 +116,7 @@ extension BounceMapper {
     public mutating func syncForCPU(
         _ mapping: borrowing DMAMapping, offset: Int, byteCount: Int
     ) {
+        checkOwner(of: mapping)
         precondition(
             offset >= 0 && byteCount >= 0 && offset <= mapping.buffer.byteCount
                 && byteCount <= mapping.buffer.byteCount - offset,
@@ -127,6 +131,11 @@ extension BounceMapper {
         _ = privateMemory.copy(
             from: window, at: windowOffset(of: mapping) + offset, to: part)
         counters.copiedOutByteCount.add(byteCount)
+    }
+
+    private func checkOwner(of mapping: borrowing DMAMapping) {
+        precondition(
+            mapping.pool == ObjectIdentifier(pool), "a mapping goes back to the pool it is of")
     }
 
     private func windowOffset(of mapping: borrowing DMAMapping) -> Int {

@@ -42,7 +42,8 @@ public final class BouncePool: Sendable {
 
     /// - Parameters:
     ///   - window: at least one slot long.
-    ///   - windowAddress: a multiple of ``PoolGeometry/segmentByteCount``.
+    ///   - windowAddress: a multiple of ``PoolGeometry/segmentByteCount``; the window ends before the
+    ///     last address.
     ///   - privateMemory: what the driver's buffers are translated by.
     ///   - areaCount: one a thread is best. `nil` for as many as there are processors. Each area
     ///     has at least one segment, so a small window may get fewer.
@@ -55,6 +56,9 @@ public final class BouncePool: Sendable {
         precondition(
             windowAddress.rawValue % UInt64(PoolGeometry.segmentByteCount) == 0,
             "a window begins at a multiple of a segment")
+        precondition(
+            UInt64(window.byteCount) <= UInt64.max - windowAddress.rawValue,
+            "a window lies inside the address space")
         self.window = window
         self.windowAddress = windowAddress
         self.privateMemory = privateMemory

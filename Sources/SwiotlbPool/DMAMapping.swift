@@ -15,6 +15,8 @@ public struct DMAMapping: ~Copyable, Sendable {
 
     /// The slots of the pool that the mapping holds, pads included; none for an identity mapping.
     let slots: SlotRun
+    /// The pool that the slots are of.
+    let pool: ObjectIdentifier?
 
     deinit {
         assertionFailure("a mapping was dropped without being unmapped: its slots are lost")

@@ -14,7 +14,8 @@ public struct IdentityMapper: ~Copyable, DMAMapper {
     ) throws(MapRefusal) -> DMAMapping {
         precondition(buffer.byteCount > 0, "a buffer has a length")
         return DMAMapping(
-            buffer: buffer, deviceRange: buffer, direction: direction, slots: .none)
+            buffer: buffer, deviceRange: buffer, direction: direction, slots: .none,
+            pool: nil)
     }
 
     public mutating func syncForDevice(
@@ -26,6 +27,7 @@ public struct IdentityMapper: ~Copyable, DMAMapper {
     ) {}
 
     public mutating func unmap(_ mapping: consuming DMAMapping, usedByteCount: Int) {
+        precondition(mapping.pool == nil, "a mapping is unmapped where it was mapped")
         _ = mapping.end()
     }
 }

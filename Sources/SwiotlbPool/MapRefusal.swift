@@ -5,7 +5,8 @@ public enum MapRefusal: Error, Equatable, Sendable {
     /// A byte of the buffer is outside the driver's private memory.
     case outsidePrivateMemory
     /// Fewer slots are free than the buffer needs. An ordinary event: hold the request back and try
-    /// again when a mapping was unmapped.
+    /// again when a mapping was unmapped, or after a moment where other threads map too: a claim
+    /// of theirs that did not succeed may have been in the way.
     case exhausted(freeSlotCount: Int)
     /// Enough slots are free, but no run of them is long enough, or none where the alignment wants
     /// it. As ordinary as ``exhausted(freeSlotCount:)``.

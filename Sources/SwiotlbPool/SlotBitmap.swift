@@ -56,6 +56,9 @@ final class SlotBitmap: Sendable {
     }
 
     /// Claims a given run, which lies within a segment, if all of it is free.
+    ///
+    /// A run across both words takes the one and then the other, and gives the first back where the
+    /// second is not free: for that moment another thread may find too little free.
     func claim(_ run: SlotRun) -> Bool {
         let word = run.first / 64
         let bit = run.first % 64

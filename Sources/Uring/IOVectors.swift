@@ -45,10 +45,19 @@ public import SharedMemory
         return List(row: row, first: 0, end: 0)
     }
 
-    /// Appends a range to a list.
+    /// Appends a range to a list; one that begins where the last one ends makes that longer.
     ///
     /// - Returns: false where the row is full.
     public func append(_ range: HostRange, to list: inout List) -> Bool {
+        if list.count > 0 {
+            let last = unsafe self[list.row, list.end - 1]
+            // SAFETY: only the numeric value of the pointer is used.
+            let end = unsafe UInt64(UInt(bitPattern: last.iov_base)) + UInt64(last.iov_len)
+            if end == range.address {
+                unsafe self[list.row, list.end - 1].iov_len += range.byteCount
+                return true
+            }
+        }
         guard list.end < rowCapacity else { return false }
         unsafe self[list.row, list.end] = unsafe iovec(
             iov_base: UnsafeMutableRawPointer(bitPattern: UInt(range.address)),

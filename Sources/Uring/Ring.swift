@@ -23,7 +23,7 @@ import SystemPackage
     public let entryCount: Int
     /// The set-up flags that the kernel granted.
     public let flags: RingFlags
-    /// Buffers registered with ``registerBuffers(_:)``; 0 where there are none.
+    /// How many buffers ``registerBuffers(_:)`` has registered.
     public internal(set) var registeredBufferCount = 0
 
     /// Sets up a ring, with the best flags of ``RingFlags`` that this kernel takes.

@@ -67,7 +67,7 @@ import Testing
             let path = directory.appending("file")
             try writeFile(path, bytes: [UInt8](repeating: 0, count: 4096))
             try run("mount", "-o", "remount,ro", directory.string)
-            #expect(reason(path, .buffered) == .permissionDenied)
+            #expect(reason(path, .buffered) == .readOnlyFileSystem)
             #expect(reason(path, [.buffered, .readOnly]) == nil)
         }
     }

@@ -109,6 +109,21 @@ struct MisalignedWriteTests {
         }
     }
 
+    @Test("A discard of parts of blocks is a hint for the whole blocks inside")
+    func misalignedDiscard() throws {
+        try withEngine { engine, memory, path in
+            let before = try readFile(path, byteCount: 16384)
+            // Sectors 1 to 20: all of block 1, parts of blocks 0 and 2.
+            let status = try engine.run(.discard(sectorCount: 20), sector: 1)
+            #expect(status.status == .ok)
+            let none = try engine.run(.discard(sectorCount: 6), sector: 1)
+            #expect(none.status == .ok)
+            let after = try readFile(path, byteCount: 16384)
+            #expect(firstDifference(Array(after[..<4096]), Array(before[..<4096])) == nil)
+            #expect(firstDifference(Array(after[8192...]), Array(before[8192...])) == nil)
+        }
+    }
+
     @Test("A misaligned read beside a direct write leaves no old bytes in the page cache")
     func staleCache() throws {
         try withEngine { engine, memory, path in

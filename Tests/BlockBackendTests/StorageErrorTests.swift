@@ -12,7 +12,7 @@ import Testing
             (.notDirectory, .notFound),
             (.permissionDenied, .permissionDenied),
             (.notPermitted, .permissionDenied),
-            (.readOnlyFileSystem, .permissionDenied),
+            (.readOnlyFileSystem, .readOnlyFileSystem),
             (.isDirectory, .isDirectory),
             (.tooManyOpenFiles, .systemCall(SystemCallError("open", .tooManyOpenFiles))),
         ])

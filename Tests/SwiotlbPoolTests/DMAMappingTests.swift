@@ -31,4 +31,34 @@ import Testing
             _ = try mapper.map(fixture.buffer(0, 1), .toDevice)
         }
     }
+
+    @Test func unmappingByAMapperOfAnotherPoolTraps() async {
+        await #expect(processExitsWith: .failure) {
+            let (ours, theirs) = (try PoolFixture(), try PoolFixture())
+            var mapper = ours.pool.makeMapper()
+            var other = theirs.pool.makeMapper()
+            // Holds the slots of the same numbers, which would be freed without a complaint.
+            let kept = try other.map(theirs.buffer(0, 4096), .toDevice)
+            other.unmap(try mapper.map(ours.buffer(0, 4096), .toDevice))
+            _ = kept.end()
+        }
+    }
+
+    @Test func unmappingAnIdentityMappingByAPoolTraps() async {
+        await #expect(processExitsWith: .failure) {
+            let fixture = try PoolFixture()
+            var mapper = fixture.pool.makeMapper()
+            var identity = IdentityMapper()
+            mapper.unmap(try identity.map(fixture.buffer(0, 4096), .toDevice))
+        }
+    }
+
+    @Test func unmappingABouncedMappingByTheIdentityMapperTraps() async {
+        await #expect(processExitsWith: .failure) {
+            let fixture = try PoolFixture()
+            var mapper = fixture.pool.makeMapper()
+            var identity = IdentityMapper()
+            identity.unmap(try mapper.map(fixture.buffer(0, 4096), .toDevice))
+        }
+    }
 }

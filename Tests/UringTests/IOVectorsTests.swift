@@ -94,4 +94,18 @@ import Testing
             _ = IOVectors(rowCount: 2, rowCapacity: 1).emptyList(inRow: 2)
         }
     }
+
+    @Test func rangesThatTouchTheLastOneMakeItLonger() throws {
+        let memory = try HostMemory.anonymous(byteCount: 16384)
+        let vectors = IOVectors(rowCount: 1, rowCapacity: 2)
+        var list = vectors.emptyList(inRow: 0)
+        let ranges = [(0, 100), (8192, 100), (8292, 200), (8492, 1)].map {
+            memory.hostRange(offset: $0.0, byteCount: $0.1)
+        }
+        let fits = ranges.map { vectors.append($0, to: &list) }
+        #expect(fits == [true, true, true, true])
+        #expect(list.count == 2)
+        vectors.dropFirst(401, from: &list)
+        #expect(list.count == 0)
+    }
 }

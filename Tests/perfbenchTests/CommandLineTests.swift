@@ -122,6 +122,43 @@ import Testing
             "/nonexistent/out")
     }
 
+    @Test func `results are not written over the file that is measured`() throws {
+        let scratch = try Scratch()
+        let file = scratch.file("data", byteCount: 1 << 20)
+        let link = scratch.path + "/link"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
+        for output in [file, link] {
+            let outcome = try Self.perfbench("block", "--file", file, "--output", output)
+            expectSentence(outcome, 64, "is the file that is measured")
+        }
+        #expect(FileManager.default.contents(atPath: file)?.count == 1 << 20)
+    }
+
+    @Test func `an output file keeps its contents where nothing is measured`() throws {
+        let scratch = try Scratch()
+        let output = scratch.file("results", byteCount: 100)
+        expectSentence(
+            try Self.perfbench("block", "--file", "/nonexistent", "--output", output), 66,
+            "does not exist")
+        #expect(FileManager.default.contents(atPath: output)?.count == 100)
+    }
+
+    @Test func `more memory than the system has is refused, status 69`() throws {
+        let outcome = try Self.run([
+            Self.executable, "block", "--window", "1024g", "--allow-debug",
+        ])
+        expectSentence(outcome, 69, "use smaller --guest-memory and --window")
+    }
+
+    // Requests then complete as they are handed over, and the loop has to look at the time by itself.
+    @Test func `a run over a warm page cache ends`() throws {
+        let scratch = try Scratch()
+        let file = scratch.file("data", byteCount: 4 << 20)
+        let outcome = try Self.perfbench(
+            "block", "--file", file, "--buffered", "--block-size", "4k,64k", "--depth", "8")
+        #expect(outcome.status == 0, "said: \(outcome.complaint)")
+    }
+
     @Test func `a debug build refuses to measure`() throws {
         let outcome = try Self.run([Self.executable, "pool"])
         #if DEBUG

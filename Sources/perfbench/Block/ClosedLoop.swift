@@ -15,13 +15,19 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     private var engine: BlockEngine
     private var requests: RigidArray<Request>
     private var freeRows: RigidArray<Int>
-    /// A request that found the pool full, and starts before any other.
-    private var heldBack: (buffer: GuestRange, operation: BlockOperation, sector: UInt64)?
+    /// A request that found the pool full. It keeps the mappings it has got, and its row, the last of
+    /// the free ones, and starts before any other.
+    private var heldBack: HeldBack?
     /// What one request's mappings are for the backend.
     private var payload: RigidArray<GuestRange>
 
     /// Latencies of all measured rounds since the last ``reset()``.
     private(set) var latencies = LatencyHistogram.forCompletions()
+
+    private struct HeldBack {
+        let request: RequestSource.Request
+        let startNanoseconds: UInt64
+    }
 
     /// A request under way.
     private struct Request: ~Copyable {
@@ -29,11 +35,11 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         var startNanoseconds: UInt64 = 0
     }
 
-    /// How much the mapper had copied when requests were handed over last.
-    private var copiedAtSubmit = 0
+    /// Bytes of the requests that have ended since requests were handed over last.
+    private var doneByteCount = 0
 
-    /// How many bytes are copied before what was enqueued meanwhile is handed over.
-    private static var copiedByteCountPerSubmit: Int { 65536 }
+    /// How many of them there may be before what was enqueued meanwhile is handed over.
+    private static var doneByteCountPerSubmit: Int { 65536 }
 
     /// How long requests run before they are counted: past the filling of the queue.
     private static var warmUpNanoseconds: UInt64 { 5_000_000 }
@@ -69,17 +75,33 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         _ plan: BlockCase, buffers: inout GuestBuffers, source: inout RequestSource,
         seconds: Double, measures: Bool
     ) throws -> RoundSample {
+        do {
+            let sample = try keepBusy(
+                plan, buffers: &buffers, source: &source, seconds: seconds, measures: measures)
+            try drain()
+            return sample
+        } catch {
+            // Where the ring itself fails nothing can be waited for, and this throws again.
+            try drain()
+            throw error
+        }
+    }
+
+    private mutating func keepBusy(
+        _ plan: BlockCase, buffers: inout GuestBuffers, source: inout RequestSource,
+        seconds: Double, measures: Bool
+    ) throws -> RoundSample {
         freeRows.removeAll()
         for row in (0..<plan.depth).reversed() { freeRows.append(row) }
         var sample = RoundSample()
-        var failure: BenchFailure?
+        var diskFull: BenchFailure?
         var isWarm = false
         var now = monotonicNanoseconds()
         var begin = now
         var phaseEnd = now + Self.warmUpNanoseconds
         var cpuBegin = CPUTime.now
         var copiedBegin = mapper.copiedByteCount
-        while failure == nil, !Interruption.isRequested {
+        while diskFull == nil, !Interruption.isRequested {
             if now >= phaseEnd {
                 if isWarm { break }
                 isWarm = true
@@ -90,7 +112,7 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
                 phaseEnd = begin + UInt64(seconds * 1e9)
             }
             sample.poolFullCount += try startAll(&buffers, &source, at: now)
-            copiedAtSubmit = mapper.copiedByteCount
+            doneByteCount = 0
             try engine.submitAndWait()
             // The time, too, ends this loop: requests that complete as they are handed over, as those of
             // a page cache do, would keep it going for ever.
@@ -101,21 +123,22 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
                     sample.operationCount += 1
                 } else {
                     sample.errorCount += 1
-                    failure = failure ?? Self.failure(completion)
+                    sample.firstFailure = sample.firstFailure ?? Self.failure(completion)
+                    if completion.errno == .noSpace { diskFull = sample.firstFailure }
                 }
                 if measures, isWarm {
                     let row = Int(completion.tag)
                     latencies.record(now &- requests[row].startNanoseconds)
                 }
                 sample.poolFullCount += try startAll(&buffers, &source, at: now)
-                try submitAfterCopies()
+                doneByteCount += plan.blockByteCount
+                try submitEarly()
             }
         }
         sample.seconds = Double(now - begin) / 1e9
         sample.cpu = CPUTime.now - cpuBegin
         sample.copiedByteCount = mapper.copiedByteCount - copiedBegin
-        try drain()
-        if let failure { throw failure }
+        if let diskFull { throw diskFull }
         return sample
     }
 
@@ -126,10 +149,12 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         _ operation: BlockOperation, sector: UInt64, buffer: GuestRange
     ) throws {
         freeRows.removeAll()
-        guard try map(buffer, operation == .write ? .toDevice : .fromDevice, row: 0) else {
+        let request = RequestSource.Request(buffer: buffer, operation: operation, sector: sector)
+        guard try map(request, row: 0) else {
+            unmap(row: 0, usedByteCount: 0)
             throw BenchFailure(.usage, "the window has no room for one request")
         }
-        Self.enqueue(operation, sector: sector, payload: payload, tag: 0, into: &engine)
+        enqueue(request, row: 0)
         var failure: BenchFailure?
         while !engine.isIdle {
             try engine.submitAndWait()
@@ -143,24 +168,25 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
 
     /// Starts a request for every free row.
     ///
-    /// - Returns: 1 where the pool was full, else 0.
+    /// - Returns: 1 where a request was held back that had not been before, else 0.
     private mutating func startAll(
         _ buffers: inout GuestBuffers, _ source: inout RequestSource, at now: UInt64
     ) throws -> Int {
+        var wasHeldBack = heldBack != nil
         while !freeRows.isEmpty {
-            guard try start(&buffers, &source, at: now) else { return 1 }
+            guard try start(&buffers, &source, at: now) else { return wasHeldBack ? 0 : 1 }
+            wasHeldBack = false
         }
         return 0
     }
 
-    /// Hands over what was enqueued once enough has been copied meanwhile.
+    /// Hands over what was enqueued once enough requests have ended meanwhile.
     ///
-    /// Copies take time in which the storage could work already, so they must not hold up requests
-    /// by a whole batch. Where nothing is copied, nothing is handed over early.
-    private mutating func submitAfterCopies() throws {
-        let copied = mapper.copiedByteCount
-        guard copied - copiedAtSubmit >= Self.copiedByteCountPerSubmit else { return }
-        copiedAtSubmit = copied
+    /// What is done for a request that ends, copying above all, takes time in which the storage could
+    /// work already on the next ones: they must not wait for a whole batch.
+    private mutating func submitEarly() throws {
+        guard doneByteCount >= Self.doneByteCountPerSubmit else { return }
+        doneByteCount = 0
         try engine.submit()
     }
 
@@ -171,16 +197,27 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         _ buffers: inout GuestBuffers, _ source: inout RequestSource, at now: UInt64
     ) throws -> Bool {
         let row = freeRows[freeRows.count - 1]
-        let (buffer, operation, sector) = heldBack ?? source.next(into: buffers.next())
-        guard try map(buffer, operation == .write ? .toDevice : .fromDevice, row: row) else {
-            heldBack = (buffer, operation, sector)
+        let request = heldBack?.request ?? source.next(into: buffers.next())
+        let begin = heldBack?.startNanoseconds ?? now
+        guard try map(request, row: row) else {
+            heldBack = HeldBack(request: request, startNanoseconds: begin)
             return false
         }
         heldBack = nil
         freeRows.removeLast()
-        requests[row].startNanoseconds = now
-        Self.enqueue(operation, sector: sector, payload: payload, tag: UInt64(row), into: &engine)
+        requests[row].startNanoseconds = begin
+        enqueue(request, row: row)
         return true
+    }
+
+    private mutating func enqueue(_ request: RequestSource.Request, row: Int) {
+        payload.removeAll()
+        for index in 0..<requests[row].mappings.count {
+            payload.append(requests[row].mappings[index].deviceRange)
+        }
+        Self.enqueue(
+            request.operation, sector: request.sector, payload: payload, tag: UInt64(row),
+            into: &engine)
     }
 
     private static func enqueue(
@@ -194,21 +231,22 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         precondition(isEnqueued, "the engine has room for every row")
     }
 
-    /// Maps a request's buffer in as few mappings as the mapper allows, all or none.
-    private mutating func map(
-        _ buffer: GuestRange, _ direction: DMADirection, row: Int
-    ) throws -> Bool {
-        payload.removeAll()
+    /// Maps a request's buffer, or what is left of it, in as few mappings as the mapper allows.
+    ///
+    /// - Returns: false where the pool is full: what was mapped stays, and the rest is for later.
+    private mutating func map(_ request: RequestSource.Request, row: Int) throws -> Bool {
+        let buffer = request.buffer
+        let direction: DMADirection = request.operation == .write ? .toDevice : .fromDevice
         var done = 0
+        for index in 0..<requests[row].mappings.count {
+            done += requests[row].mappings[index].buffer.byteCount
+        }
         while done < buffer.byteCount {
             let count = min(buffer.byteCount - done, mapper.maximumMappingByteCount)
             do throws(MapRefusal) {
-                let mapping = try mapper.map(
-                    buffer.slice(offset: done, byteCount: count), direction)
-                payload.append(mapping.deviceRange)
-                requests[row].mappings.append(mapping)
+                requests[row].mappings.append(
+                    try mapper.map(buffer.slice(offset: done, byteCount: count), direction))
             } catch {
-                unmap(row: row, usedByteCount: 0)
                 guard error.isTemporary else {
                     throw BenchFailure(.usage, "a guest buffer cannot be mapped (\(error))")
                 }
@@ -239,8 +277,12 @@ struct ClosedLoop<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         }
     }
 
-    /// Lets everything under way end.
+    /// Lets everything under way end, and forgets what was held back.
     private mutating func drain() throws {
+        if heldBack != nil {
+            heldBack = nil
+            unmap(row: freeRows[freeRows.count - 1], usedByteCount: 0)
+        }
         while !engine.isIdle {
             try engine.submitAndWait()
             while let completion = engine.nextCompletion() { finish(completion) }

@@ -1,8 +1,17 @@
 import BlockBackend
 import SharedMemory
 
-/// The requests of one case: the same sequence for every path of a round.
+/// The requests that one path makes in one round.
+///
+/// No two paths get the same in a round: the second would find what the first has brought into a cache,
+/// of the kernel, the disk, or the host.
 struct RequestSource {
+    struct Request {
+        let buffer: GuestRange
+        let operation: BlockOperation
+        let sector: UInt64
+    }
+
     private let pattern: ReadWrite
     private let sectorsPerBlock: Int
     private let blockCount: Int
@@ -14,12 +23,11 @@ struct RequestSource {
         sectorsPerBlock = plan.blockByteCount / sectorByteCount
         blockCount = Int(storageByteCount / UInt64(plan.blockByteCount))
         random = SplitMix64(seed: seed)
+        nextBlock = plan.pattern.isRandom ? 0 : random.next(below: blockCount)
     }
 
     /// The next request, whose payload is `buffer`.
-    mutating func next(
-        into buffer: GuestRange
-    ) -> (buffer: GuestRange, operation: BlockOperation, sector: UInt64) {
+    mutating func next(into buffer: GuestRange) -> Request {
         let block: Int
         if pattern.isRandom {
             block = random.next(below: blockCount)
@@ -28,6 +36,8 @@ struct RequestSource {
             nextBlock = block + 1 == blockCount ? 0 : block + 1
         }
         let writes = pattern.isMixed ? random.next() & 1 == 0 : pattern.writes
-        return (buffer, writes ? .write : .read, UInt64(block * sectorsPerBlock))
+        return Request(
+            buffer: buffer, operation: writes ? .write : .read,
+            sector: UInt64(block * sectorsPerBlock))
     }
 }

@@ -13,9 +13,12 @@ extension LatencyHistogram {
 struct RoundSample {
     var operationCount = 0
     var errorCount = 0
+    /// What the first request that failed says.
+    var firstFailure: BenchFailure?
     var seconds = 0.0
     var cpu = CPUTime(user: 0, system: 0)
     var copiedByteCount = 0
+    /// Requests that had to wait for the pool.
     var poolFullCount = 0
 
     var iops: Double { Double(operationCount) / seconds }

@@ -5,6 +5,7 @@ import Logging
 import SharedMemory
 import SwiotlbPool
 import SystemPackage
+import Uring
 
 /// `perfbench block`: bouncing against direct access, on a real file.
 struct BlockCommand: ParsableCommand {
@@ -14,7 +15,8 @@ struct BlockCommand: ParsableCommand {
             "Compares block I/O bounced through the window with I/O straight into guest memory.",
         discussion: """
             Every path runs once in each round, in alternating order; results are medians over rounds, \
-            and ratios are computed within rounds. A read run never opens the file for writing; a write \
+            and ratios are computed within rounds. Latency is from the start of a request's mapping \
+            (its first attempt, where the pool is full) to the end of its unmapping, copies included. A read run never opens the file for writing; a write \
             run on a file that exists needs --overwrite.
 
             \(ExitStatus.documentation)
@@ -60,7 +62,7 @@ struct BlockCommand: ParsableCommand {
                 throw ValidationError("--depth \(depth) is not 1 to 4096")
             }
         }
-        let needed = blockByteCountMax * depthMax
+        let needed = GuestBuffers.spacing(of: blockByteCountMax) * depthMax
         guard common.guestMemory.byteCount >= 2 * needed else {
             throw ValidationError(
                 "--guest-memory \(common.guestMemory) is too small for \(depthMax) requests of "
@@ -98,9 +100,12 @@ struct BlockCommand: ParsableCommand {
     }
 
     private func measure() throws {
-        let output = try common.openOutput()
+        let output = try common.openOutput(apartFrom: file)
         Interruption.install()
-        let measurement = BlockMeasurement(
+        try common.checkMemory()
+        // Before a temporary file is filled for nothing.
+        _ = try Ring(entryCount: 1)
+        var measurement = BlockMeasurement(
             paths: path.items, roundCount: common.rounds, roundSeconds: common.roundSeconds)
         var progress = ProgressLine(
             stepCount: cases.count * measurement.stepCountPerCase,
@@ -124,18 +129,22 @@ struct BlockCommand: ParsableCommand {
         var results: [BlockMeasurement.CaseResult] = []
         var failure: BenchFailure?
         for plan in cases where failure == nil && !Interruption.isRequested {
+            var result = BlockMeasurement.CaseResult(plan: plan)
             do {
-                results.append(try measurement.measure(plan, on: stand, progress: &progress))
+                try measurement.measure(on: stand, progress: &progress, result: &result)
             } catch let error as BenchFailure {
                 failure = error
+            } catch let error as SystemCallError {
+                failure = BenchFailure(error)
             }
+            results.append(result)
         }
         progress.clear()
         let report = Report(
             results, on: stand, paths: path.items, host: facts(stand),
-            interrupted: Interruption.isRequested || failure != nil)
+            interrupted: Interruption.isRequested, failure: failure?.message)
         try output.write(report: common.format == .json ? report.json() : report.table)
-        if let failure { throw failure }
+        if let failure = failure ?? results.firstFailure { throw failure }
         if Interruption.isRequested { throw BenchFailure(.interrupted, "interrupted") }
         withExtendedLifetime(scratch) {}
     }

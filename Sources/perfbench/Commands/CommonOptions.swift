@@ -19,10 +19,10 @@ struct CommonOptions: ParsableArguments {
     var hugePages = false
 
     @Option(help: "Rounds that are counted; one more is run first and discarded.")
-    var rounds = 9
+    var rounds = 12
 
     @Option(help: "Seconds that each path is measured in a round.")
-    var roundSeconds = 0.15
+    var roundSeconds = 0.12
 
     @Option(help: "How results are printed.")
     var format = OutputFormat.table
@@ -59,8 +59,13 @@ struct CommonOptions: ParsableArguments {
 
     /// Opens the place that results go to, before anything is measured. What a file holds is
     /// replaced only by ``FileDescriptor/write(report:)``.
-    func openOutput() throws -> FileDescriptor {
+    ///
+    /// - Parameter input: a file that must not be the same one.
+    func openOutput(apartFrom input: String? = nil) throws -> FileDescriptor {
         guard let output else { return .standardOutput }
+        if let input, FilePath(input).isSameFile(as: FilePath(output)) {
+            throw BenchFailure(.usage, "--output \(output) is the file that is measured")
+        }
         do {
             return try FileDescriptor.open(
                 FilePath(output), .writeOnly, options: [.create, .closeOnExec],
@@ -69,5 +74,24 @@ struct CommonOptions: ParsableArguments {
             throw BenchFailure(
                 .cannotCreate, "the output file \(output) cannot be written (\(error))")
         }
+    }
+
+    /// Refuses to allocate what the system has not got: a window is memory of nobody in particular,
+    /// and other processes would be ended for it.
+    func checkMemory() throws {
+        let wanted = guestMemory.byteCount + window.byteCount
+        guard let available = AvailableMemory.byteCount, wanted > available else { return }
+        throw BenchFailure(
+            .unavailable,
+            "guest memory and window need \(ByteSize(wanted)), and the system has "
+                + "\(available >> 20)m available; use smaller --guest-memory and --window")
+    }
+}
+
+extension FilePath {
+    /// Whether two paths lead to one file, however they are written.
+    fileprivate func isSameFile(as other: FilePath) -> Bool {
+        guard let left = try? stat(), let right = try? other.stat() else { return false }
+        return left.deviceID == right.deviceID && left.inode == right.inode
     }
 }

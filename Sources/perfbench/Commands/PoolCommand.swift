@@ -38,7 +38,7 @@ struct PoolCommand: ParsableCommand {
         guard live >= 1, live <= 65536 else { throw ValidationError("--live must be 1 to 65536") }
         let longest = size.items.map(\.byteCount).max() ?? 0
         // In whole segments, so that no mix of sizes and alignments can fail.
-        let perSegment = PoolGeometry.segmentByteCount / max(longest, PoolGeometry.slotByteCount)
+        let perSegment = PoolGeometry.segmentByteCount / GuestBuffers.spacing(of: longest)
         let needed = ((live - 1) / perSegment + 1) * PoolGeometry.segmentByteCount
         guard common.window.byteCount >= needed else {
             throw ValidationError(
@@ -57,6 +57,7 @@ struct PoolCommand: ParsableCommand {
     private func measure() throws {
         let output = try common.openOutput()
         Interruption.install()
+        try common.checkMemory()
         let memories = try Memories(common, logger: .toStandardError)
         let measurement = PoolMeasurement(
             memories: memories, liveCount: live, roundCount: common.rounds,

@@ -1,7 +1,7 @@
 import SharedMemory
 
-/// What a bounce cannot cost less than: its copies alone, by plain `memcpy`, between the same
-/// spread of guest buffers and as many slots in turn as would be in use.
+/// What a bounce is measured by: its copies alone, by plain `memcpy`, between the same spread of
+/// guest buffers and as many slots in turn as would be in use. The bounce's own copy can beat it.
 struct CopyFloor {
     let guest: HostMemory
     let window: HostMemory
@@ -18,7 +18,7 @@ struct CopyFloor {
     func measure(
         _ direction: Direction, buffers: inout GuestBuffers, slotsInUse: Int, seconds: Double
     ) -> Double {
-        let spacing = (buffers.byteCount + 4095) & ~4095
+        let spacing = GuestBuffers.spacing(of: buffers.byteCount)
         let slotCount = max(min(slotsInUse, window.byteCount / spacing), 1)
         var slot = 0
         var goesIn = direction == .intoWindow

@@ -17,7 +17,7 @@ struct GuestBuffers {
 
     init(guestMemoryByteCount: Int, bufferByteCount: Int) {
         byteCount = bufferByteCount
-        spacing = (bufferByteCount + 4095) & ~4095
+        spacing = Self.spacing(of: bufferByteCount)
         count = guestMemoryByteCount / spacing
         // The golden section spreads any number of steps evenly; coprime to the count, it is a
         // cycle.
@@ -25,6 +25,9 @@ struct GuestBuffers {
         while Self.greatestCommonDivisor(step, count) != 1 { step += 1 }
         self.step = step
     }
+
+    /// From one buffer's start to the next one's: whole pages.
+    static func spacing(of byteCount: Int) -> Int { (byteCount + 4095) & ~4095 }
 
     /// The next buffer.
     mutating func next() -> GuestRange {

@@ -8,10 +8,10 @@ func cpuNanosecondsPerOperation<Failure: Error>(
     let begin = threadCPUNanoseconds()
     let deadline = begin + UInt64(seconds * 1e9)
     var now = begin
-    while now < deadline {
+    while now < deadline, !Interruption.isRequested {
         try body(batch)
         count += batch
         now = threadCPUNanoseconds()
     }
-    return Double(now - begin) / Double(count)
+    return Double(now - begin) / Double(max(count, 1))
 }

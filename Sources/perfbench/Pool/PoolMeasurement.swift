@@ -1,4 +1,3 @@
-import Logging
 import SharedMemory
 import SwiotlbPool
 

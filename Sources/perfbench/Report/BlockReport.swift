@@ -88,10 +88,11 @@ extension Report where Run == BlockRun {
     /// Puts results together.
     init(
         _ results: [BlockMeasurement.CaseResult], on stand: BlockStand, paths: [BlockPath],
-        host: HostFacts, interrupted: Bool
+        host: HostFacts, interrupted: Bool, failure: String?
     ) {
         self.host = host
         self.interrupted = interrupted
+        self.failure = failure
         runs = []
         ratios = []
         floors = []
@@ -154,5 +155,12 @@ extension Report where Run == BlockRun {
                     }))
         }
         return ratios
+    }
+}
+
+extension [BlockMeasurement.CaseResult] {
+    /// What to say where requests failed and the measurement went on.
+    var firstFailure: BenchFailure? {
+        lazy.flatMap(\.samples.values).joined().compactMap(\.firstFailure).first
     }
 }

@@ -1,6 +1,7 @@
 extension Report where Run == BlockRun {
     /// The report for a person: every case, its paths under each other, ratios to `direct`.
     var table: String {
+        guard !runs.isEmpty else { return "Nothing was measured.\n" }
         var table = TextTable(
             header: [
                 "case", "path", "IOPS", "MB/s", "p50 µs", "p99 µs", "CPU µs/op", "user", "sys",
@@ -19,7 +20,7 @@ extension Report where Run == BlockRun {
                     Double(run.clatNs.percentile["50.000000"] ?? 0).microseconds,
                     Double(run.clatNs.percentile["99.000000"] ?? 0).microseconds,
                     run.cpuNsPerOp.microseconds, run.userNsPerOp.microseconds,
-                    run.systemNsPerOp.microseconds, ByteSize(Int(run.copiedBytesPerOp)).description,
+                    run.systemNsPerOp.microseconds, copiedText(run),
                     run.poolFull == 0 ? "" : "\(run.poolFull)",
                     ratioText(run, "iops"), ratioText(run, "cpu_ns_per_op"),
                     ratioText(run, "added_cpu_per_floor") + floorText(run),
@@ -67,7 +68,14 @@ extension Report where Run == BlockRun {
                     + " cache: direct I/O does not take them here.")
         }
         if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
+        if let failure { lines.append("Ended early, \(failure): only whole rounds are shown.") }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    /// Bytes copied an operation; not always the block, since a round cuts operations in two.
+    private func copiedText(_ run: BlockRun) -> String {
+        run.copiedBytesPerOp < 1024
+            ? run.copiedBytesPerOp.fixed(0) : (run.copiedBytesPerOp / 1024).fixed(1) + "k"
     }
 
     private func ratioText(_ run: BlockRun, _ metric: String) -> String {

@@ -8,7 +8,7 @@ struct HostFacts: Encodable {
     var processors: Int
     /// The `io_uring_setup(2)` flags obtained; empty where no ring was made.
     var ringFlags: [String] = []
-    /// Whether memory could be registered.
+    /// Whether any path ran with registered memory.
     var fixedBuffers = false
     /// `RLIMIT_MEMLOCK`; -1 for no limit.
     var memlockBytes: Int

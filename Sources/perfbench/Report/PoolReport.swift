@@ -45,6 +45,7 @@ extension Report where Run == PoolRun {
 
     /// The report for a person.
     var table: String {
+        guard !runs.isEmpty else { return "Nothing was measured.\n" }
         var table = TextTable(
             header: ["operation", "size", "pool ns", "memcpy ns", "pool / memcpy", "GB/s"],
             leftAlignedCount: 1)

@@ -5,8 +5,10 @@ import SystemPackage
 struct Report<Run: Encodable>: Encodable {
     let schema = "perfbench/1"
     let host: HostFacts
-    /// Whether the run was ended before it was complete.
+    /// Whether the user ended the run before it was complete.
     var interrupted: Bool
+    /// What ended it before it was complete otherwise.
+    var failure: String?
     var runs: [Run]
     var ratios: [Ratio]
     var floors: [Floor]

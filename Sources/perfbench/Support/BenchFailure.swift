@@ -2,6 +2,7 @@ import ArgumentParser
 import BlockBackend
 import Glibc
 import SharedMemory
+import SwiotlbPool
 import SystemPackage
 
 /// The exit statuses of perfbench; the numbers are those of `sysexits.h` where it has one.
@@ -51,7 +52,7 @@ extension BenchFailure {
     init(_ error: StorageError) {
         let status: ExitStatus =
             switch error.reason {
-            case .permissionDenied: .noPermission
+            case .permissionDenied, .readOnlyFileSystem, .busy: .noPermission
             case .notFound, .isDirectory, .notStorage: .noInput
             case .directIOUnsupported: .usage
             case .systemCall: .ioError
@@ -89,6 +90,10 @@ extension ParsableCommand {
             Self.exit(BenchFailure(error))
         } catch let error as SystemCallError {
             Self.exit(BenchFailure(error))
+        } catch let error as Errno {
+            Self.exit(BenchFailure(.ioError, "\(error)"))
+        } catch let error as MapRefusal {
+            Self.exit(BenchFailure(.usage, "a buffer cannot be mapped (\(error))"))
         }
     }
 
