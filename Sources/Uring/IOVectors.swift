@@ -18,11 +18,14 @@ public import SharedMemory
         precondition(rowCount > 0 && rowCapacity > 0 && rowCapacity <= IOVectors.rowCapacityMax)
         self.rowCount = rowCount
         self.rowCapacity = rowCapacity
+        // SAFETY: all of the allocation is initialised here and given back in deinit.
         unsafe vectors = .allocate(capacity: rowCount * rowCapacity)
         unsafe vectors.initialize(repeating: iovec(), count: rowCount * rowCapacity)
     }
 
     deinit {
+        // SAFETY: nothing else holds the pointer; an operation's list is read before its submission
+        // returns, and whoever owns the ring owns the lists.
         unsafe vectors.deallocate()
     }
 
@@ -59,6 +62,7 @@ public import SharedMemory
             }
         }
         guard list.end < rowCapacity else { return false }
+        // SAFETY: a vector is an address and a length here; only the kernel looks through it.
         unsafe self[list.row, list.end] = unsafe iovec(
             iov_base: UnsafeMutableRawPointer(bitPattern: UInt(range.address)),
             iov_len: range.byteCount)
@@ -73,6 +77,7 @@ public import SharedMemory
         var rest = byteCount
         while rest > 0 {
             precondition(list.first < list.end, "a list cannot lose more than it has")
+            // SAFETY: as in `append`; the sum stays inside the range that the vector is of.
             let vector = unsafe self[list.row, list.first]
             if unsafe rest < vector.iov_len {
                 unsafe self[list.row, list.first] = unsafe iovec(

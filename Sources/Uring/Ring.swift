@@ -33,6 +33,7 @@ import SystemPackage
     ///   (`kernel.io_uring_disabled`, seccomp), `ENOSYS` where the kernel has none, `ENOMEM`.
     public init(entryCount: Int) throws(SystemCallError) {
         precondition(entryCount > 0 && entryCount <= 32768, "a ring has 1 to 32768 entries")
+        // SAFETY: allocated and initialised here, given back in deinit or below.
         let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
         unsafe ring.initialize(to: io_uring())
         var result: Int32 = -EINVAL

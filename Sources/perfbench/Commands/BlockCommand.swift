@@ -115,6 +115,7 @@ struct BlockCommand: ParsableCommand {
         let scratch = try file == nil ? makeScratchFile(progress) : nil
         let storagePath = scratch?.path ?? FilePath(file ?? "")
         let storage = try openStorage(storagePath)
+        progress.clear()  // of what the libraries may have to say while they are set up
         let stand = try BlockStand(
             storage: storage, paths: path.items, depthMax: depthMax,
             blockByteCountMax: blockByteCountMax,
@@ -185,7 +186,7 @@ struct BlockCommand: ParsableCommand {
     }
 
     private func facts(_ stand: BlockStand) -> HostFacts {
-        var facts = HostFacts(common: common, windowPages: stand.memories.window.pages.rawValue)
+        var facts = HostFacts(common: common, memories: stand.memories)
         let loops = path.items.compactMap { stand.loops[$0] }
         facts.ringFlags = loops.first?.ringFlagNames ?? []
         facts.fixedBuffers = loops.contains { $0.usesFixedBuffers }

@@ -75,7 +75,7 @@ struct PoolCommand: ParsableCommand {
         progress.clear()
         let report = Report(
             results,
-            host: HostFacts(common: common, windowPages: memories.window.pages.rawValue),
+            host: HostFacts(common: common, memories: memories),
             interrupted: Interruption.isRequested)
         try output.write(report: common.format == .json ? report.json() : report.table)
         if Interruption.isRequested { throw BenchFailure(.interrupted, "interrupted") }

@@ -8,7 +8,7 @@ func threadCPUNanoseconds() -> UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
 
 private func read(_ clock: clockid_t) -> UInt64 {
     var time = timespec()
-    // Cannot fail: these clocks exist on every Linux.
+    // SAFETY: `time` is a local. Cannot fail: these clocks exist on every Linux.
     unsafe clock_gettime(clock, &time)
     return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }
@@ -26,6 +26,7 @@ struct CPUTime {
     /// unless built to account for it, so the division means something over many rounds only.
     static var now: CPUTime {
         let total = Double(read(CLOCK_PROCESS_CPUTIME_ID))
+        // SAFETY: `usage` is a local.
         var usage = rusage()
         unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
         let user = seconds(usage.ru_utime)

@@ -40,7 +40,7 @@ extension Report where Run == BlockRun {
                 ? "O_DIRECT, alignment \(storage.offsetAlignment)" : "through the page cache"
             lines.append(
                 "\(kind) of \(ByteSize(Int(storage.bytes))), \(mode); "
-                    + "guest memory \(ByteSize(host.guestMemoryBytes)), "
+                    + "guest memory \(ByteSize(host.guestMemoryBytes)) in \(host.guestPages) pages, "
                     + "window \(ByteSize(host.windowBytes)) in \(host.windowPages) pages; "
                     + "ring \(flags.isEmpty ? "without flags" : flags.joined(separator: " | "))")
         }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import SharedMemory
 
 /// What of the machine one must know to read a result.
 struct HostFacts: Encodable {
@@ -14,6 +15,8 @@ struct HostFacts: Encodable {
     var memlockBytes: Int
     var guestMemoryBytes: Int
     var windowBytes: Int
+    /// The pages obtained, which can be less than `--huge-pages` asked for.
+    var guestPages: String
     var windowPages: String
     var storage: Storage?
     var date: String
@@ -27,16 +30,18 @@ struct HostFacts: Encodable {
         let memoryAlignment: Int
     }
 
-    init(common: CommonOptions, windowPages: String) {
+    init(common: CommonOptions, memories: Memories) {
         kernel = Self.firstLine(of: "/proc/sys/kernel/osrelease") ?? "unknown"
         cpu = Self.cpuName
         processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        // SAFETY: `limit` is a local.
         var limit = rlimit()
         unsafe getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit)
         memlockBytes = limit.rlim_cur == .max ? -1 : Int(limit.rlim_cur)
         guestMemoryBytes = common.guestMemory.byteCount
         windowBytes = common.window.byteCount
-        self.windowPages = windowPages
+        guestPages = memories.guest.pages.rawValue
+        windowPages = memories.window.pages.rawValue
         date = Date.now.formatted(.iso8601)
     }
 

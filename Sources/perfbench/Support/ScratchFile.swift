@@ -20,6 +20,7 @@ final class ScratchFile {
             descriptor = try FileDescriptor.open(
                 name, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
                 permissions: .ownerReadWrite)
+            // SAFETY: the string lives for the call.
             _ = unsafe name.withPlatformString { unsafe unlink($0) }
         } catch {
             throw BenchFailure(
