@@ -141,8 +141,3 @@ public final class BlockStorage: Sendable {
         }
     }
 }
-
-extension Errno {
-    /// The error of the system call that failed last on this thread.
-    static var current: Errno { Errno(rawValue: Glibc.errno) }
-}
