@@ -18,6 +18,7 @@ let swiftSettings: [SwiftSetting] =
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let containers = Target.Dependency.product(name: "BasicContainers", package: "swift-collections")
+let deques = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 
 let package = Package(
     name: "bounce",
@@ -52,17 +53,20 @@ let package = Package(
 
         // The two halves of the data path. They do not know each other.
         .target(
-            name: "SwiotlbPool", dependencies: ["SharedMemory", containers],
+            name: "SwiotlbPool", dependencies: ["SharedMemory", containers, deques],
             swiftSettings: swiftSettings),
         .target(
             name: "BlockBackend",
             dependencies: ["CLinux", "SharedMemory", "Uring", system, logging, containers],
             swiftSettings: swiftSettings),
 
+        // What the pool is compared with: allocators in C, compiled apart as it is.
+        .target(name: "CPoolModels"),
         .executableTarget(
             name: "perfbench",
             dependencies: [
-                "BlockBackend", "SharedMemory", "SwiotlbPool", "Uring", system, logging, containers,
+                "BlockBackend", "CPoolModels", "SharedMemory", "SwiotlbPool", "Uring", system,
+                logging, containers,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
@@ -89,7 +93,14 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "perfbenchTests", dependencies: ["perfbench", "BlockBackend", "SharedMemory"],
+            name: "CPoolModelsTests", dependencies: ["CPoolModels", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "perfbenchTests",
+            dependencies: [
+                "perfbench", "BlockBackend", "SharedMemory",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: swiftSettings),
         // Seeded random numbers, temporary files, threads and byte models.
         .target(

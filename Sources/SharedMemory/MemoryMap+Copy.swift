@@ -3,34 +3,37 @@ import Glibc
 
 /// Copies between guest memory and one other memory, across region borders.
 ///
-/// These are the copies of a bounce: `memory` is the window, the map is the driver's private
+/// These are the copies of a bounce: the other memory is the window, the map is the driver's private
 /// memory. The slots of a pool are in cache more often than not, a guest's buffer seldom, so the
 /// copy out fetches its target's lines ahead of its stores (`CCopy.h`).
+///
+/// They are unsafe in one respect: a ``HostRange`` does not keep its memory alive, so the caller
+/// does.
 extension MemoryMap {
-    /// Copies a range of guest memory into `memory` at `offset`.
+    /// Copies a range of guest memory into `target`.
     ///
     /// - Returns: false, with an undefined part copied, where a byte of the range is outside the
     ///   map.
-    /// - Precondition: `memory` has room for the range at `offset`.
-    public func copy(_ range: GuestRange, into memory: HostMemory, at offset: Int) -> Bool {
-        memory.check(offset, range.byteCount)
+    /// - Precondition: `target` has room for the range.
+    @unsafe public func copy(_ range: GuestRange, into target: HostRange) -> Bool {
+        precondition(range.byteCount <= target.byteCount, "the target has room for the range")
         return forEachRun(of: range) { guest, done in
-            // SAFETY: the map translated `guest`, the other side was checked above, and this map
-            // keeps both alive; a racing peer can tear the bytes, nothing else.
-            unsafe memcpy(memory.base + (offset + done), guest.pointer, guest.byteCount)
+            // SAFETY: the map translated `guest` and keeps it alive; the other side was checked
+            // above, and the caller keeps it; a racing peer can tear the bytes, nothing else.
+            unsafe memcpy(target.pointer + done, guest.pointer, guest.byteCount)
         }
     }
 
-    /// Copies `memory` at `offset` into a range of guest memory.
+    /// Copies `source` into a range of guest memory.
     ///
     /// - Returns: false, with an undefined part copied, where a byte of the range is outside the
     ///   map.
-    /// - Precondition: the range is no longer than `memory` after `offset`.
-    public func copy(from memory: HostMemory, at offset: Int, to range: GuestRange) -> Bool {
-        memory.check(offset, range.byteCount)
+    /// - Precondition: the range is no longer than `source`.
+    @unsafe public func copy(from source: HostRange, to range: GuestRange) -> Bool {
+        precondition(range.byteCount <= source.byteCount, "the source has as much as the range")
         return forEachRun(of: range) { guest, done in
             // SAFETY: as above, the other way.
-            unsafe ccopy_into_cold(guest.pointer, memory.base + (offset + done), guest.byteCount)
+            unsafe ccopy_into_cold(guest.pointer, source.pointer + done, guest.byteCount)
         }
     }
 
@@ -52,8 +55,8 @@ extension MemoryMap {
 extension HostRange {
     /// The address as a pointer. Only this module may look through a range.
     var pointer: UnsafeMutableRawPointer {
-        // SAFETY: the range was made from a live mapping, which the map at hand keeps alive; an
-        // address of a mapping is never zero.
+        // SAFETY: the range was made from a live mapping, which the map at hand or the caller keeps
+        // alive; an address of a mapping is never zero, and the empty range is never looked through.
         unsafe UnsafeMutableRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped
     }
 }

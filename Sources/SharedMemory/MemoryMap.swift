@@ -68,7 +68,7 @@ public struct MemoryMap: Sendable {
         ///
         /// Nothing here can overflow, however hostile the range: a subtraction that wraps yields an
         /// offset beyond any extent.
-        @inlinable
+        @inlinable @inline(__always)
         func offset(of range: GuestRange) -> UInt64? {
             let offset = range.address.rawValue &- start
             guard offset < byteCount, UInt64(range.byteCount) <= byteCount &- offset else {
@@ -169,9 +169,13 @@ public struct MemoryMap: Sendable {
     /// Whether every byte of a range may be touched, across as many regions as it takes.
     ///
     /// - Complexity: O(k log n) of the k regions it touches among n.
-    @inlinable
+    @inlinable @inline(__always)
     public func contains(_ range: GuestRange) -> Bool {
-        if firstExtent.offset(of: range) != nil { return true }
+        firstExtent.offset(of: range) != nil || containsAcrossRegions(range)
+    }
+
+    @usableFromInline @inline(never)
+    func containsAcrossRegions(_ range: GuestRange) -> Bool {
         var rest = range
         repeat {
             guard let run = translatePrefix(of: rest) else { return false }

@@ -59,7 +59,8 @@ struct BlockEngineEnqueueTests {
                 let count = list.reduce(0) { $0 + $1.byteCount }
                 var wanted: [UInt8] = []
                 for range in list {
-                    let isCopied = whole.copy(range, into: copy, at: 0)
+                    // SAFETY: `copy` outlives the call.
+                    let isCopied = unsafe whole.copy(range, into: copy.hostRange)
                     #expect(isCopied)
                     wanted += copy.bytes(at: 0, byteCount: range.byteCount)
                 }
@@ -70,7 +71,8 @@ struct BlockEngineEnqueueTests {
 
                 for range in list where range.byteCount > 0 {
                     copy.fill(at: 0, byteCount: range.byteCount, with: 0)
-                    let isCopied = whole.copy(from: copy, at: 0, to: range)
+                    // SAFETY: as above.
+                    let isCopied = unsafe whole.copy(from: copy.hostRange, to: range)
                     #expect(isCopied)
                 }
                 let end = try engine.run(.read, sector: sector, list: list)
@@ -78,7 +80,7 @@ struct BlockEngineEnqueueTests {
                 #expect(end.writtenByteCount == count)
                 var read: [UInt8] = []
                 for range in list {
-                    _ = whole.copy(range, into: copy, at: 0)
+                    _ = unsafe whole.copy(range, into: copy.hostRange)
                     read += copy.bytes(at: 0, byteCount: range.byteCount)
                 }
                 #expect(firstDifference(read, wanted) == nil, "list \(index)")

@@ -58,10 +58,10 @@ struct BlockEngineAllocationTests {
         try Place.tmpfsBuffered.withStorage(byteCount: 1 << 20) { storage, path in
             let memory = try HostMemory.anonymous(byteCount: 1 << 20)
             let window = try HostMemory.window(byteCount: 1 << 20)
-            let pool = BouncePool(
+            let pool = try BouncePool(
                 window: window, at: GuestAddress(base),
                 privateMemory: MemoryMap(memory, at: GuestAddress(0)))
-            var mapper = pool.makeMapper()
+            var mapper = try pool.makeMapper()
             var engine = try BlockEngine(
                 storage: storage, memoryMap: MemoryMap(window, at: GuestAddress(base)))
             var failureCount = 0

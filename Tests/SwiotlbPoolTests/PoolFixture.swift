@@ -3,8 +3,8 @@ import TestSupport
 
 @testable import SwiotlbPool
 
-let slotByteCount = PoolGeometry.slotByteCount
-let segmentByteCount = PoolGeometry.segmentByteCount
+let slotByteCount = PoolGeometry.standard.slotByteCount
+let segmentByteCount = PoolGeometry.standard.segmentByteCount
 
 /// A pool over a window, and private memory of 1 MiB at guest address 0x100000.
 struct PoolFixture {
@@ -14,16 +14,21 @@ struct PoolFixture {
     let memory: HostMemory
     let pool: BouncePool
 
+    /// - Parameter configure: changes the configuration, which has one area.
     init(
         slotCount: Int = 256, areaCount: Int = 1, windowAddress: UInt64 = 1 << 32,
-        memoryByteCount: Int = 1 << 20
+        memoryByteCount: Int = 1 << 20, _ configure: (inout PoolConfiguration) -> Void = { _ in }
     ) throws {
-        window = try HostMemory.anonymous(byteCount: slotCount * PoolGeometry.slotByteCount)
+        var configuration = PoolConfiguration()
+        configuration.areaCount = areaCount
+        configure(&configuration)
+        window = try HostMemory.anonymous(
+            byteCount: slotCount * configuration.geometry.slotByteCount)
         memory = try HostMemory.anonymous(byteCount: memoryByteCount)
-        pool = BouncePool(
+        pool = try BouncePool(
             window: window, at: GuestAddress(windowAddress),
             privateMemory: MemoryMap(memory, at: GuestAddress(Self.memoryAddress)),
-            areaCount: areaCount)
+            configuration: configuration)
     }
 
     /// A buffer `offset` bytes into the private memory.
@@ -37,9 +42,10 @@ struct PoolFixture {
         Int(range.address.rawValue - pool.windowAddress.rawValue)
     }
 
-    /// All that the allocator knows: the free slots of each segment.
-    var freeSlots: [UInt128] {
-        (0..<pool.bitmap.segmentCount).map { pool.bitmap.freeSlots(ofSegment: $0) }
+    /// Which slots are free, once every cached run has been collected.
+    var freeSlots: [Bool] {
+        _ = pool.waiters.collectCaches()
+        return (0..<pool.layout.slotLimit).map { pool.allocator.bitmap.isFree($0) }
     }
 
     var usedSlotCount: Int { pool.statistics.usedSlotCount }
@@ -122,36 +128,22 @@ struct PlacementRule {
     let slotCount: Int
     private let address: UInt64
 
-    init(address: UInt64, byteCount: Int, constraints: DMAConstraints) {
+    init(
+        address: UInt64, byteCount: Int, constraints: DMAConstraints, slotByteCount: UInt64 = 2048
+    ) {
         self.address = address
         kept = constraints.minimumAlignmentMask
         let padding = constraints.allocationAlignmentMask + 1
-        start = padding == 1 && kept == 0 && byteCount >= 4096 ? 4095 : padding - 1
-        offset = address % (kept + 1) % max(padding, 2048)
+        let isPage = byteCount >= 4096 && padding == 1 && kept == 0
+        start = isPage ? 4095 : padding - 1
+        offset = address % (kept + 1) % max(padding, slotByteCount)
         var total = offset + UInt64(byteCount)
-        while total % padding != 0 { total += padding - total % padding }
-        slotCount = Int((total + 2047) / 2048)
+        if total % padding != 0 { total += padding - total % padding }
+        slotCount = Int((total + slotByteCount - 1) / slotByteCount)
     }
 
     /// Whether a run may begin at this device address.
     func allows(startAt device: UInt64) -> Bool {
         device % (start + 1) == 0 && (device + offset) % (kept + 1) == address % (kept + 1)
-    }
-
-    /// Whether any run fits among free slots, by looking at every one.
-    func fits(_ isFree: [Bool], windowAddress: UInt64) -> Bool {
-        var segment = 0
-        while segment < isFree.count {
-            let end = min(segment + 128, isFree.count)
-            var run = 0
-            for slot in stride(from: end - 1, through: segment, by: -1) {
-                run = isFree[slot] ? run + 1 : 0
-                if run >= slotCount, allows(startAt: windowAddress + UInt64(slot) * 2048) {
-                    return true
-                }
-            }
-            segment = end
-        }
-        return false
     }
 }

@@ -17,7 +17,7 @@ final class BlockStand {
         // What a fall-back means here, the command says once for all paths.
         let silent = Logger(label: "perfbench", factory: { _ in SwiftLogNoOpLogHandler() })
         self.memories = memories
-        let pool = BouncePool(
+        let pool = try BouncePool(
             window: memories.window, at: Memories.windowBase, privateMemory: memories.guestMap)
         self.storage = storage
         for path in paths {
@@ -31,7 +31,7 @@ final class BlockStand {
             loops[path] =
                 path.bounces
                 ? Loop(
-                    mapper: pool.makeMapper(), engine: engine, depthMax: depthMax,
+                    mapper: try pool.makeMapper(), engine: engine, depthMax: depthMax,
                     blockByteCountMax: blockByteCountMax)
                 : Loop(
                     mapper: IdentityMapper(), engine: engine, depthMax: depthMax,

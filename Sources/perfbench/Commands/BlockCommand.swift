@@ -68,9 +68,8 @@ struct BlockCommand: ParsableCommand {
                 "--guest-memory \(common.guestMemory) is too small for \(depthMax) requests of "
                     + "\(ByteSize(blockByteCountMax)); use at least \(ByteSize(2 * needed))")
         }
-        let slots =
-            (blockByteCountMax + PoolGeometry.slotByteCount - 1) / PoolGeometry.slotByteCount
-        let window = max(slots * PoolGeometry.slotByteCount, 4096)
+        let segment = PoolGeometry.standard.segmentByteCount
+        let window = (blockByteCountMax + segment - 1) / segment * segment
         guard common.window.byteCount >= window else {
             throw ValidationError(
                 "--window \(common.window) is smaller than one request of "

@@ -1,4 +1,5 @@
 import ArgumentParser
+import SwiotlbPool
 import SystemPackage
 
 /// How results are printed.
@@ -40,9 +41,12 @@ struct CommonOptions: ParsableArguments {
         guard roundSeconds >= 0.001, roundSeconds <= 3600 else {
             throw ValidationError("--round-seconds must be 0.001 to 3600")
         }
-        for (name, size) in [("--guest-memory", guestMemory), ("--window", window)] {
-            guard size.byteCount >= 4096, size.byteCount % 4096 == 0 else {
-                throw ValidationError("\(name) must be a positive multiple of 4k")
+        let segment = PoolGeometry.standard.segmentByteCount
+        for (name, size, unit) in [
+            ("--guest-memory", guestMemory, 4096), ("--window", window, segment),
+        ] {
+            guard size.byteCount >= unit, size.byteCount % unit == 0 else {
+                throw ValidationError("\(name) must be a positive multiple of \(ByteSize(unit))")
             }
             guard size.byteCount <= 1 << 40 else {
                 throw ValidationError("\(name) must be at most 1024g")

@@ -1,57 +1,126 @@
 import ArgumentParser
 import Logging
 import SharedMemory
-import SwiotlbPool
 
 /// `perfbench pool`: the allocator and the copies, without any I/O.
 struct PoolCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pool",
-        abstract: "Measures the pool's allocator and copies alone, next to plain memcpy.",
+        abstract: "Measures the pool's allocator and copies alone, next to its opponents.",
         discussion: """
-            For each size: mappings made and ended without a copy, with a copy into the window, and \
-            with a copy out of it, on one thread, a fixed number of mappings live at any time.
+            Operations: map-unmap makes mappings of one size and ends them, --live of them live at \
+            any time on each thread, without a copy; map-copy-in-unmap copies into the window, \
+            map-unmap-copy-out out of it. churn makes and ends mappings of mixed sizes \
+            (\(SizeMix.description)) in random order at a fixed occupancy; it is measured after \
+            --churn-operations such steps, and so are the latencies of its maps, in a pass apart.
+
+            Paths: pool is SwiotlbPool; c-twin the same algorithm in C; linux-model a model of the \
+            search of Linux's swiotlb, which copies in at every map; memcpy the copies alone, \
+            between the same buffers and as many places; loop the measuring loop alone. Each path \
+            makes the calls of its own library, none of them inlined. Not by default: what a policy \
+            or a quota of the pool costs, pool-prefill, pool-scrub-on-free, \
+            pool-scrub-on-owner-change (whose owner never changes: what is looked at each time) and \
+            pool-quota.
+
+            Occupancy: so much of the pool is in mappings of mixed sizes beforehand: it is filled up, \
+            then random ones end. --live is cut to what every path still has room for.
+
+            Every path runs with every number of threads once in each round, in alternating order; \
+            ratios are computed within rounds.
 
             \(ExitStatus.documentation)
             """)
 
     @Option(help: "Buffer sizes, a list; at most 256k.")
-    var size = CommaList([512, 2048, 4096, 16384, 65536, 262144].map { ByteSize($0) })
+    var size = CommaList([4096, 16384, 65536, 262144].map { ByteSize($0) })
 
     @Option(
         name: .customLong("op"),
-        help: "Operations, a list of: map-unmap, map-copy-in-unmap, map-unmap-copy-out.")
+        help: "Operations, a list of: map-unmap, map-copy-in-unmap, map-unmap-copy-out, churn.")
     var operations = CommaList(PoolOperation.allCases)
 
-    @Option(help: "Mappings live at any time, 1 to 65536.")
+    @Option(help: "Paths to compare, a list.")
+    var path = CommaList([PoolPath.pool, .cTwin, .linuxModel, .memcpy, .loop])
+
+    @Option(help: "Numbers of threads, a list; 1 to 64.")
+    var threads = CommaList([1])
+
+    @Option(
+        help: "Per cent of the pool in use, a list; 0 to 99. A churn leaves 0 out.")
+    var occupancy = CommaList([0, 50, 95])
+
+    @Option(help: "Mappings live at any time on each thread, 1 to 65536.")
     var live = 32
+
+    @Option(help: "Steps of a churn before it is measured, on all threads together.")
+    var churnOperations = 10_000_000
 
     @OptionGroup var common: CommonOptions
 
+    private var threadCountMax: Int { threads.items.max() ?? 1 }
+
     func validate() throws {
         for size in size.items {
-            guard size.byteCount > 0, size.byteCount <= PoolGeometry.segmentByteCount else {
+            guard size.byteCount > 0, size.byteCount <= PoolSizes.segmentByteCount else {
                 throw ValidationError(
-                    "--size \(size) is not 1 to \(ByteSize(PoolGeometry.segmentByteCount))")
+                    "--size \(size) is not 1 to \(ByteSize(PoolSizes.segmentByteCount))")
             }
         }
         guard live >= 1, live <= 65536 else { throw ValidationError("--live must be 1 to 65536") }
-        let longest = size.items.map(\.byteCount).max() ?? 0
+        for count in threads.items where count < 1 || count > 64 {
+            throw ValidationError("--threads \(count) is not 1 to 64")
+        }
+        for percent in occupancy.items where percent < 0 || percent > 99 {
+            throw ValidationError("--occupancy \(percent) is not 0 to 99")
+        }
+        guard churnOperations >= 0 else {
+            throw ValidationError("--churn-operations must not be negative")
+        }
+        try checkMemory()
+    }
+
+    /// Checks that everything which is live at once has room.
+    private func checkMemory() throws {
+        let isSteady = operations.items.contains { $0 != .churn }
+        let longest = isSteady ? size.items.map(\.byteCount).max() ?? 0 : 1
         // In whole segments, so that no mix of sizes and alignments can fail.
-        let perSegment = PoolGeometry.segmentByteCount / GuestBuffers.spacing(of: longest)
-        let needed = ((live - 1) / perSegment + 1) * PoolGeometry.segmentByteCount
-        guard common.window.byteCount >= needed else {
+        let perSegment = PoolSizes.segmentByteCount / GuestBuffers.spacing(of: longest)
+        let segments = ((live - 1) / perSegment + 1) * threadCountMax
+        let needed = segments * PoolSizes.segmentByteCount
+        guard common.window.byteCount >= needed || !isSteady else {
             throw ValidationError(
                 "--window \(common.window) is too small for \(live) live mappings of "
-                    + "\(ByteSize(longest)); use at least \(ByteSize(needed))")
+                    + "\(ByteSize(longest)) on \(threadCountMax) threads; use at least "
+                    + "\(ByteSize(needed))")
         }
-        guard common.guestMemory.byteCount >= longest else {
-            throw ValidationError("--guest-memory is smaller than one buffer")
+        let buffer = max(
+            longest, operations.items.contains(.churn) ? PoolSizes.segmentByteCount : 0)
+        guard common.guestMemory.byteCount / threadCountMax >= GuestBuffers.spacing(of: buffer)
+        else {
+            throw ValidationError(
+                "--guest-memory is smaller than one buffer of \(ByteSize(buffer)) a thread")
         }
     }
 
     func run() throws {
         try reportingFailures(measure)
+    }
+
+    private var cases: [PoolCase] {
+        operations.items.flatMap { operation -> [PoolCase] in
+            if operation == .churn {
+                return occupancy.items.filter { $0 > 0 }.map {
+                    PoolCase(
+                        operation: .churn, byteCount: SizeMix.meanByteCount, occupancyPercent: $0)
+                }
+            }
+            return size.items.flatMap { size in
+                occupancy.items.map {
+                    PoolCase(
+                        operation: operation, byteCount: size.byteCount, occupancyPercent: $0)
+                }
+            }
+        }
     }
 
     private func measure() throws {
@@ -60,24 +129,30 @@ struct PoolCommand: ParsableCommand {
         try common.checkMemory()
         let memories = try Memories(common, logger: .toStandardError)
         let measurement = PoolMeasurement(
-            memories: memories, liveCount: live, roundCount: common.rounds,
-            roundSeconds: common.roundSeconds / 4)
-        let cases = operations.items.flatMap { operation in
-            size.items.map { (operation, $0.byteCount) }
-        }
+            memories: memories,
+            variants: path.items.flatMap { path in
+                threads.items.map { PoolVariant(path: path, threadCount: $0) }
+            },
+            liveCountMax: live, roundCount: common.rounds, roundSeconds: common.roundSeconds / 4,
+            wearStepCount: churnOperations)
         var progress = ProgressLine(
-            stepCount: cases.count * (common.rounds + 1), secondsPerStep: common.roundSeconds / 2)
+            stepCount: cases.reduce(0) { $0 + measurement.stepCount(of: $1) },
+            secondsPerStep: common.roundSeconds / 4)
         var results: [PoolMeasurement.CaseResult] = []
-        for (operation, byteCount) in cases where !Interruption.isRequested {
-            results.append(
-                try measurement.measure(operation, byteCount: byteCount, progress: &progress))
+        var failure: BenchFailure?
+        for plan in cases where failure == nil && !Interruption.isRequested {
+            do {
+                results.append(try measurement.measure(plan, progress: &progress))
+            } catch {
+                failure = error
+            }
         }
         progress.clear()
         let report = Report(
-            results,
-            host: HostFacts(common: common, memories: memories),
-            interrupted: Interruption.isRequested)
+            results, host: HostFacts(common: common, memories: memories),
+            interrupted: Interruption.isRequested, failure: failure?.message)
         try output.write(report: common.format == .json ? report.json() : report.table)
+        if let failure { throw failure }
         if Interruption.isRequested { throw BenchFailure(.interrupted, "interrupted") }
     }
 }

@@ -8,6 +8,7 @@ import SharedMemory
 struct GuestBuffers {
     let byteCount: Int
     let count: Int
+    private let start: UInt64
     private let spacing: Int
     private let step: Int
     private var index = 0
@@ -15,8 +16,12 @@ struct GuestBuffers {
     /// Where guest memory begins, guest-physical.
     static let base = GuestAddress(0)
 
-    init(guestMemoryByteCount: Int, bufferByteCount: Int) {
+    /// - Parameters:
+    ///   - offset: where in guest memory the buffers begin, whole pages.
+    ///   - guestMemoryByteCount: how much of it they are spread over.
+    init(offset: Int = 0, guestMemoryByteCount: Int, bufferByteCount: Int) {
         byteCount = bufferByteCount
+        start = Self.base.rawValue + UInt64(offset)
         spacing = Self.spacing(of: bufferByteCount)
         count = guestMemoryByteCount / spacing
         // The golden section spreads any number of steps evenly; coprime to the count, it is a
@@ -29,12 +34,15 @@ struct GuestBuffers {
     /// From one buffer's start to the next one's: whole pages.
     static func spacing(of byteCount: Int) -> Int { (byteCount + 4095) & ~4095 }
 
+    /// The buffer with the lowest address.
+    var first: GuestRange { GuestRange(address: GuestAddress(start), byteCount: byteCount) }
+
     /// The next buffer.
     mutating func next() -> GuestRange {
-        index += step
-        if index >= count { index -= count }
+        index &+= step
+        if index >= count { index &-= count }
         return GuestRange(
-            address: GuestAddress(Self.base.rawValue + UInt64(index * spacing)),
+            address: GuestAddress(start &+ UInt64(truncatingIfNeeded: index &* spacing)),
             byteCount: byteCount)
     }
 

@@ -1,56 +1,132 @@
 import SharedMemory
-import SwiotlbPool
 
-/// Runs every operation at every size, round by round, the pool and plain `memcpy` in turn.
+/// Runs the cases of a plan, round by round, every path with every number of threads in turn.
 struct PoolMeasurement {
     let memories: Memories
-    let liveCount: Int
+    let variants: [PoolVariant]
+    let liveCountMax: Int
     let roundCount: Int
     let roundSeconds: Double
+    /// Steps of a churn before it is measured.
+    let wearStepCount: Int
+    /// What reading the clock twice costs, and measures of itself.
+    private let clockNanoseconds: UInt64
 
-    /// One operation at one size.
-    struct CaseResult {
-        let operation: PoolOperation
-        let byteCount: Int
-        /// CPU nanoseconds per operation through the pool, of each round.
-        var pool: [Double] = []
-        /// CPU nanoseconds of the copy alone, of each round; empty for an operation without one.
-        var copy: [Double] = []
-        var occupancy = 0.0
+    init(
+        memories: Memories, variants: [PoolVariant], liveCountMax: Int, roundCount: Int,
+        roundSeconds: Double, wearStepCount: Int
+    ) {
+        self.memories = memories
+        self.variants = variants
+        self.liveCountMax = liveCountMax
+        self.roundCount = roundCount
+        self.roundSeconds = roundSeconds
+        self.wearStepCount = wearStepCount
+        clockNanoseconds = Self.clockCost()
     }
 
+    /// The results of one case.
+    struct CaseResult {
+        let plan: PoolCase
+        /// Mappings live at any time on each thread.
+        var liveCount: Int
+        /// What the variants were, in the order of the plan.
+        var variants: [PoolVariant] = []
+        /// One sample of each whole round.
+        var samples: [PoolVariant: [PoolSample]] = [:]
+        /// Of a churn: what the wear before the first round was asked for and refused.
+        var wear: [PoolVariant: ChurnTally] = [:]
+        var latencies: [PoolVariant: LatencyHistogram] = [:]
+        var clockNanoseconds: UInt64 = 0
+        var roundCount = 0
+    }
+
+    /// Measures one case, and keeps every whole round in the result.
+    ///
+    /// Each round runs every variant once. The order is rotated by one from round to round and
+    /// reversed from one full rotation to the next. The first round is discarded. Stops early where
+    /// the user asks.
     func measure(
-        _ operation: PoolOperation, byteCount: Int, progress: inout ProgressLine
-    ) throws(MapRefusal) -> CaseResult {
-        var result = CaseResult(operation: operation, byteCount: byteCount)
-        let pool = BouncePool(
-            window: memories.window, at: Memories.windowBase, privateMemory: memories.guestMap)
-        var work = PoolWork(mapper: pool.makeMapper(), liveCount: liveCount)
-        var buffers = GuestBuffers(
-            guestMemoryByteCount: memories.guest.byteCount, bufferByteCount: byteCount)
-        let slots = (byteCount + PoolGeometry.slotByteCount - 1) / PoolGeometry.slotByteCount
-        result.occupancy = Double(slots * liveCount) / Double(pool.statistics.slotCount)
-        for round in 0...roundCount where !Interruption.isRequested {
-            progress.advance(
-                "\(operation.rawValue) \(ByteSize(byteCount)), round \(round) of \(roundCount)")
-            var copyCost: Double?
-            if round % 2 == 0 { copyCost = measureCopy(operation, &buffers) }
-            let cost = try work.measure(operation, buffers: &buffers, seconds: roundSeconds)
-            if round % 2 == 1 { copyCost = measureCopy(operation, &buffers) }
-            // The first round warms up.
-            guard round > 0 else { continue }
-            result.pool.append(cost)
-            if let copyCost { result.copy.append(copyCost) }
+        _ plan: PoolCase, progress: inout ProgressLine
+    ) throws(BenchFailure) -> CaseResult {
+        let stands = PoolStands(
+            memories: memories, plan: plan, liveCountMax: liveCountMax,
+            threadCountMax: variants.map(\.threadCount).max() ?? 1)
+        var result = CaseResult(plan: plan, liveCount: stands.liveCountMax)
+        result.variants = variants.filter { $0.path.serves(plan.operation) }
+        result.clockNanoseconds = clockNanoseconds
+        var measured: [(variant: PoolVariant, stand: any PoolStand)] = []
+        defer { for (_, stand) in measured { stand.drain() } }
+        for variant in result.variants {
+            let stand = try stands.make(variant)
+            measured.append((variant, stand))
+            progress.show("\(plan.description), \(variant.description), filling")
+            if plan.operation == .churn {
+                result.wear[variant] = try stand.wear(wearStepCount)
+            } else if variant.path.allocates {
+                stand.fill(slotCount: stands.occupiedSlotCount, seed: 1)
+                result.liveCount = min(
+                    result.liveCount, stand.room(liveCountMax: stands.liveCountMax))
+            }
+            if Interruption.isRequested { return result }
+        }
+        if plan.operation != .churn {
+            // One at least: then the refusals are the result.
+            result.liveCount = max(result.liveCount, 1)
+            for (_, stand) in measured { stand.use(liveCount: result.liveCount) }
+        }
+        for round in 0...roundCount {
+            var samples: [PoolVariant: PoolSample] = [:]
+            for (variant, stand) in measured.order(ofRound: round) {
+                progress.advance(
+                    "\(plan.description), round \(round) of \(roundCount), \(variant.description)")
+                samples[variant] = try measure(plan, on: stand)
+                if Interruption.isRequested { return result }
+            }
+            guard round > 0 else {
+                for (_, stand) in measured { stand.resetLatencies() }
+                continue
+            }
+            for (variant, sample) in samples { result.samples[variant, default: []].append(sample) }
+            for (variant, stand) in measured where plan.operation == .churn {
+                result.latencies[variant] = stand.latencies
+            }
+            result.roundCount = round
         }
         return result
     }
 
-    private func measureCopy(
-        _ operation: PoolOperation, _ buffers: inout GuestBuffers
-    ) -> Double? {
-        guard operation != .mapUnmap else { return nil }
-        return memories.floor.measure(
-            operation == .mapCopyInUnmap ? .intoWindow : .outOfWindow, buffers: &buffers,
-            slotsInUse: liveCount, seconds: roundSeconds)
+    private func measure(
+        _ plan: PoolCase, on stand: any PoolStand
+    ) throws(BenchFailure) -> PoolSample {
+        if plan.operation == .churn {
+            return try stand.measureChurn(
+                seconds: roundSeconds, clockNanoseconds: clockNanoseconds)
+        }
+        return try stand.measureSteady(
+            plan.operation, byteCount: plan.byteCount, seconds: roundSeconds)
+    }
+
+    /// How many steps ``measure(_:progress:)`` reports for a case.
+    func stepCount(of plan: PoolCase) -> Int {
+        variants.count { $0.path.serves(plan.operation) } * (roundCount + 1)
+    }
+
+    private static func clockCost() -> UInt64 {
+        let costs = (0..<1001).map { _ in
+            let begin = monotonicNanoseconds()
+            return monotonicNanoseconds() - begin
+        }
+        return costs.sorted()[costs.count / 2]
+    }
+}
+
+extension Array {
+    /// The elements in the order of a round: rotated by one from round to round, and reversed from
+    /// one full rotation to the next.
+    fileprivate func order(ofRound round: Int) -> [Element] {
+        let shift = round % Swift.max(count, 1)
+        let rotated = Array(self[shift...] + self[..<shift])
+        return round / Swift.max(count, 1) % 2 == 0 ? rotated : rotated.reversed()
     }
 }

@@ -1,72 +1,83 @@
-/// One operation at one size through one path, as reported.
-struct PoolRun: Encodable {
-    let workload = "pool"
-    let path: Path
-    let op: PoolOperation
-    let bytes: Int
-    let threads: Int
-    /// The part of the pool's slots that is in mappings.
-    let occupancy: Double
-    let rounds: Int
-    let nsPerOp: Estimate
-
-    enum Path: String, Encodable {
-        case pool
-        /// The payload's copy without a pool.
-        case memcpy
-    }
-}
-
 extension Report where Run == PoolRun {
-    init(_ results: [PoolMeasurement.CaseResult], host: HostFacts, interrupted: Bool) {
+    /// Puts results together.
+    init(
+        _ results: [PoolMeasurement.CaseResult], host: HostFacts, interrupted: Bool,
+        failure: String?
+    ) {
         self.host = host
         self.interrupted = interrupted
+        self.failure = failure
         runs = []
         ratios = []
         floors = []
-        for result in results where !result.pool.isEmpty {
-            func run(_ path: PoolRun.Path, _ samples: [Double]) -> PoolRun {
-                PoolRun(
-                    path: path, op: result.operation, bytes: result.byteCount, threads: 1,
-                    occupancy: result.occupancy, rounds: samples.count,
-                    nsPerOp: Estimate(samples))
+        for result in results where result.roundCount > 0 {
+            for variant in result.variants {
+                guard let samples = result.samples[variant] else { continue }
+                runs.append(PoolRun(result, variant: variant, samples: samples))
             }
-            runs.append(run(.pool, result.pool))
-            guard !result.copy.isEmpty else { continue }
-            runs.append(run(.memcpy, result.copy))
-            let ratio = Estimate(zip(result.pool, result.copy).map { $0 / $1 })
-            ratios.append(
-                Ratio(
-                    workload: "pool", metric: "ns_per_op", of: "pool", to: "memcpy",
-                    op: result.operation, blockBytes: result.byteCount, median: ratio.median,
-                    low: ratio.low, high: ratio.high))
+            ratios += Self.comparisons(in: result) + Self.scalings(in: result)
         }
     }
 
-    /// The report for a person.
-    var table: String {
-        guard !runs.isEmpty else { return "Nothing was measured.\n" }
-        var table = TextTable(
-            header: ["operation", "size", "pool ns", "memcpy ns", "pool / memcpy", "GB/s"],
-            leftAlignedCount: 1)
-        var former: PoolOperation?
-        for run in runs where run.path == .pool {
-            if let former, former != run.op { table.appendGap() }
-            let copy = runs.first {
-                $0.path == .memcpy && $0.op == run.op && $0.bytes == run.bytes
+    /// The pool to each other path, and the C twin to the model of Linux's search, with as many
+    /// threads.
+    ///
+    /// `ns_per_op` is a quotient of CPU times, `throughput` one of operations a second.
+    private static func comparisons(in result: PoolMeasurement.CaseResult) -> [Ratio] {
+        result.variants.flatMap { base -> [Ratio] in
+            var paths: [PoolPath] = []
+            switch base.path {
+            case .pool, .loop: break
+            case .cTwin, .memcpy, .poolPrefill, .poolScrubOnFree, .poolScrubOnOwnerChange,
+                .poolQuota:
+                paths = [.pool]
+            case .linuxModel: paths = [.pool, .cTwin]
             }
-            let ratio = ratios.first { $0.op == run.op && $0.blockBytes == run.bytes }
-            table.append([
-                former == run.op ? "" : run.op.rawValue, ByteSize(run.bytes).description,
-                run.nsPerOp.median.fixed(1), copy?.nsPerOp.median.fixed(1) ?? "",
-                ratio?.text ?? "",
-                copy == nil ? "" : (Double(run.bytes) / run.nsPerOp.median).fixed(2),
-            ])
-            former = run.op
+            return paths.flatMap { path -> [Ratio] in
+                let variant = PoolVariant(path: path, threadCount: base.threadCount)
+                return ratios(in: result, of: variant, to: base, "ns_per_op") {
+                    $0.cpuNanosecondsPerOperation / $1.cpuNanosecondsPerOperation
+                }
+                    + ratios(in: result, of: variant, to: base, "throughput") {
+                        $0.operationsPerSecond / $1.operationsPerSecond
+                    }
+            }
         }
-        return host.heading + "\n" + table.text
-            + "\nCPU time per mapping made and ended. "
-            + Estimate.meaning(roundCount: runs.map(\.rounds).min() ?? 0) + "\n"
-            + (interrupted ? "Interrupted: only whole rounds are shown.\n" : "")
+    }
+
+    /// Each path with several threads to the same with one: operations a second, of all threads.
+    ///
+    /// `scaling` is by the clock on the wall, and suffers where other programs take a processor;
+    /// `scaling_cpu` is by CPU time, as if each thread had a processor for itself.
+    private static func scalings(in result: PoolMeasurement.CaseResult) -> [Ratio] {
+        result.variants.filter { $0.threadCount > 1 }.flatMap { variant -> [Ratio] in
+            let base = PoolVariant(path: variant.path, threadCount: 1)
+            return ratios(in: result, of: variant, to: base, "scaling") {
+                $0.operationsPerSecond / $1.operationsPerSecond
+            }
+                + ratios(in: result, of: variant, to: base, "scaling_cpu") {
+                    $0.operationsPerCPUSecond(threadCount: variant.threadCount)
+                        / $1.operationsPerCPUSecond(threadCount: 1)
+                }
+        }
+    }
+
+    /// One ratio, where both variants were measured.
+    private static func ratios(
+        in result: PoolMeasurement.CaseResult, of variant: PoolVariant, to base: PoolVariant,
+        _ metric: String, _ quotient: (PoolSample, PoolSample) -> Double
+    ) -> [Ratio] {
+        guard let samples = result.samples[variant], let bases = result.samples[base] else {
+            return []
+        }
+        let estimate = Estimate(zip(samples, bases).map(quotient))
+        return [
+            Ratio(
+                workload: "pool", metric: metric, of: variant.path.rawValue,
+                to: base.path.rawValue, op: result.plan.operation,
+                blockBytes: result.plan.byteCount, threads: variant.threadCount,
+                occupancy: Double(result.plan.occupancyPercent) / 100, median: estimate.median,
+                low: estimate.low, high: estimate.high)
+        ]
     }
 }

@@ -24,6 +24,8 @@ struct Report<Run: Encodable>: Encodable {
         var rw: ReadWrite?
         let blockBytes: Int
         var depth: Int?
+        var threads: Int?
+        var occupancy: Double?
         let median: Double
         let low: Double
         let high: Double
