@@ -26,7 +26,11 @@ let package = Package(
         .library(name: "SharedMemory", targets: ["SharedMemory"]),
         .library(name: "SwiotlbPool", targets: ["SwiotlbPool"]),
         .library(name: "Uring", targets: ["Uring"]),
+        .library(name: "Virtqueue", targets: ["Virtqueue"]),
         .library(name: "BlockBackend", targets: ["BlockBackend"]),
+        .library(name: "GuestDriver", targets: ["GuestDriver"]),
+        .library(name: "VhostUser", targets: ["VhostUser"]),
+        .executable(name: "bounced", targets: ["bounced"]),
         .executable(name: "perfbench", targets: ["perfbench"]),
     ],
     dependencies: [
@@ -40,15 +44,29 @@ let package = Package(
         // C interfaces, headers only.
         .systemLibrary(name: "CCopy"),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CSocket"),
         .systemLibrary(
             name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
 
+        // A signal handler, which cannot be written in Swift.
+        .target(name: "CLostMemory"),
+
         // The only two modules that hold raw pointers.
         .target(
-            name: "SharedMemory", dependencies: ["CCopy", "CLinux", system, logging],
+            name: "SharedMemory",
+            dependencies: ["CCopy", "CLinux", "CLostMemory", system, logging],
             swiftSettings: swiftSettings),
         .target(
-            name: "Uring", dependencies: ["CUring", "SharedMemory", system],
+            name: "Uring", dependencies: ["CLinux", "CUring", "SharedMemory", system],
+            swiftSettings: swiftSettings),
+
+        .target(
+            name: "Virtqueue", dependencies: ["CLinux", "SharedMemory", system, containers],
+            swiftSettings: swiftSettings),
+        // The protocol by which another process hands over queues, both roles.
+        .target(
+            name: "VhostUser",
+            dependencies: ["CSocket", "SharedMemory", "Virtqueue", system, logging],
             swiftSettings: swiftSettings),
 
         // The two halves of the data path. They do not know each other.
@@ -57,7 +75,24 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(
             name: "BlockBackend",
-            dependencies: ["CLinux", "SharedMemory", "Uring", system, logging, containers],
+            dependencies: [
+                "CLinux", "SharedMemory", "Uring", "Virtqueue", system, logging, containers,
+            ],
+            swiftSettings: swiftSettings),
+
+        // The driver's side of devices, through the pool.
+        .target(
+            name: "GuestDriver",
+            dependencies: ["SharedMemory", "SwiotlbPool", "Virtqueue", containers],
+            swiftSettings: swiftSettings),
+
+        // The daemon.
+        .executableTarget(
+            name: "bounced",
+            dependencies: [
+                "BlockBackend", "SharedMemory", "Uring", "VhostUser", "Virtqueue", system, logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: swiftSettings),
 
         // What the pool is compared with: allocators in C, compiled apart as it is.
@@ -65,8 +100,9 @@ let package = Package(
         .executableTarget(
             name: "perfbench",
             dependencies: [
-                "BlockBackend", "CPoolModels", "SharedMemory", "SwiotlbPool", "Uring", system,
-                logging, containers,
+                "BlockBackend", "CPoolModels", "GuestDriver", "SharedMemory", "SwiotlbPool",
+                "Uring",
+                "VhostUser", "Virtqueue", system, logging, containers,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
@@ -80,6 +116,20 @@ let package = Package(
             name: "UringTests", dependencies: ["Uring", "SharedMemory", "TestSupport", system],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "VirtqueueTests",
+            dependencies: [
+                "Virtqueue", "SharedMemory", "AllocationCounter", "StoreTrace", "TestSupport",
+                system, containers,
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "VhostUserTests",
+            dependencies: [
+                "VhostUser", "Virtqueue", "SharedMemory", "CSocket", "TestSupport", system,
+                logging,
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "SwiotlbPoolTests",
             dependencies: [
                 "SwiotlbPool", "SharedMemory", "AllocationCounter", "TestSupport", containers,
@@ -88,8 +138,15 @@ let package = Package(
         .testTarget(
             name: "BlockBackendTests",
             dependencies: [
-                "BlockBackend", "SwiotlbPool", "SharedMemory", "Uring", "AllocationCounter",
-                "CLinux", "TestSupport", system,
+                "BlockBackend", "SwiotlbPool", "SharedMemory", "Uring", "Virtqueue",
+                "AllocationCounter", "CLinux", "TestSupport", system, containers,
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "GuestDriverTests",
+            dependencies: [
+                "GuestDriver", "BlockBackend", "SwiotlbPool", "SharedMemory", "Virtqueue",
+                "AllocationCounter", "TestSupport", system,
             ],
             swiftSettings: swiftSettings),
         .testTarget(
@@ -98,8 +155,15 @@ let package = Package(
         .testTarget(
             name: "perfbenchTests",
             dependencies: [
-                "perfbench", "BlockBackend", "SharedMemory",
+                "perfbench", "BlockBackend", "SharedMemory", "Virtqueue",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "bouncedTests",
+            dependencies: [
+                "bounced", "CLinux", "SharedMemory", "TestSupport", "VhostUser", "Virtqueue",
+                system,
             ],
             swiftSettings: swiftSettings),
         // Seeded random numbers, temporary files, threads and byte models.
@@ -108,5 +172,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         // Counts calls of malloc and its kin in the test process.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        // Every state of a piece of memory that a crash could leave behind.
+        .target(name: "StoreTrace", path: "Tests/StoreTrace"),
     ]
 )

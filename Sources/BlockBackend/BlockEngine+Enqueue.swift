@@ -1,6 +1,7 @@
 import CLinux
 public import SharedMemory
 import Uring
+public import Virtqueue
 
 // Each method returns false where as many requests are under way as the engine has room for, and
 // true for every other request, however wrong: it is then `nextCompletion` that tells how it ended.
@@ -185,14 +186,14 @@ extension BlockEngine {
 extension BlockEngine {
     /// Prepares the next operation of a request.
     ///
-    /// The ring has as many entries as there are requests, and a request is one operation at a
-    /// time, so there is always room.
+    /// The ring has more entries than there are requests, and a request is one operation at a time,
+    /// so there is always room.
     mutating func prepare(_ row: Int) {
         let transfer = table[row]
         let file = transfer.isMisaligned ? Self.bufferedFile : Self.primaryFile
         let offset = transfer.fileOffset + UInt64(transfer.doneByteCount)
         let left = transfer.byteCount - transfer.doneByteCount
-        let tag = UInt64(row)
+        let tag = RingTag(.request, index: row).rawValue
         let isPrepared =
             switch transfer.step {
             case .read, .write:

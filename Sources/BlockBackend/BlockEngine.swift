@@ -3,6 +3,7 @@ public import Logging
 public import SharedMemory
 import SystemPackage
 import Uring
+import Virtqueue
 
 /// Serves block requests: moves payloads between a memory map and a storage, over io_uring.
 ///
@@ -24,14 +25,15 @@ import Uring
 /// unchecked.
 ///
 /// **Threading.** An engine belongs to the thread that made it; destroying it waits for the
-/// requests under way. Engines that share a storage do not know of each other's requests: where
-/// some of them are misaligned for direct I/O (``BlockAlignment``), let one engine at a time have
-/// requests under way.
+/// requests under way, and forgets those that have not begun. Engines of several threads may share a
+/// storage. Where some of their requests are misaligned for direct I/O (``BlockAlignment``) they wait
+/// for each other, and wake each other in ``submitAndWait(minimumCompletionCount:)``: so whoever has
+/// requests under way goes on to take completions, of one engine at a time if a thread has several.
 ///
 /// **Cost.** Nothing is allocated after initialisation.
 public struct BlockEngine: ~Copyable {
     public struct Configuration: Sendable {
-        /// Requests under way at once, 1 to 32768.
+        /// Requests under way at once, 1 to 32760.
         public var requestCountMax = 128
         /// Ranges of one request's payload, after splitting at region borders; at most 1024.
         public var segmentCountMax = 128
@@ -53,11 +55,18 @@ public struct BlockEngine: ~Copyable {
     /// What zeroes are written from, where the storage cannot make them.
     let zeroes: HostMemory
     var table: TransferTable
-    var gate = PageCacheGate()
+    var gate: GateQueue
+    /// Where the kernel puts the count of the gate's event, in which nobody is interested.
+    let eventCount: HostMemory
+    /// Whether a read of the gate's event is under way.
+    var isReadingGateEvent = false
     /// Requests that end without the kernel: refused ones, and transfers of nothing.
     var settled = TransferQueue()
+    var wakes: EngineWakes
 
     private static let zeroesByteCount = 1 << 20
+    /// Entries of the ring for operations that are not requests.
+    private static let reservedEntryCount = 8
     static let primaryFile = FixedFile(index: 0)
     static let bufferedFile = FixedFile(index: 1)
 
@@ -73,7 +82,10 @@ public struct BlockEngine: ~Copyable {
         logger: Logger = Logger(label: "BlockBackend")
     ) throws(SystemCallError) {
         let zeroes = try HostMemory.anonymous(byteCount: Self.zeroesByteCount)
-        var ring = try Ring(entryCount: configuration.requestCountMax)
+        let wakes = try EngineWakes()
+        let eventCount = try HostMemory.anonymous(byteCount: EventDescriptor.byteCount)
+        let gate = try GateQueue(storage.gate)
+        var ring = try Ring(entryCount: configuration.requestCountMax + Self.reservedEntryCount)
         try ring.registerFiles(
             [storage.descriptor] + (storage.bufferedDescriptor.map { [$0] } ?? []))
         let registration =
@@ -87,17 +99,22 @@ public struct BlockEngine: ~Copyable {
         self.memoryMap = memoryMap
         self.registration = registration
         self.zeroes = zeroes
+        self.eventCount = eventCount
+        self.gate = gate
         ringFlagNames = ring.flags.names
         supportsVectoredFixedBuffers =
             registration.isRegistered && ring.supportsVectoredFixedBuffers
         vectors = IOVectors(
             rowCount: configuration.requestCountMax, rowCapacity: configuration.segmentCountMax)
         table = TransferTable(capacity: configuration.requestCountMax)
+        self.wakes = wakes
         self.ring = ring
     }
 
     deinit {
-        // Before the memory map lets go of what the kernel may still be writing to.
+        withdrawFromGate()
+        // Before the memory map lets go of what the kernel may still be writing to, and before the
+        // gate lets others pass.
         ring.drain()
     }
 
@@ -116,12 +133,16 @@ public struct BlockEngine: ~Copyable {
     /// Hands enqueued requests to the kernel and waits, in one system call.
     ///
     /// - Parameter minimumCompletionCount: how many operations of the ring to wait for; 0 not to
-    ///   wait. Returns early for a signal, and at once where a request has ended already.
+    ///   wait. Returns early for a signal, at once where a request has ended already, and after one
+    ///   operation, or none, while requests wait for those of other engines.
     /// - Throws: `SystemCallError` of `io_uring_enter`; nothing that was enqueued is lost.
     public mutating func submitAndWait(
         minimumCompletionCount: Int = 1
     ) throws(SystemCallError) {
-        let count = settled.isEmpty ? min(minimumCompletionCount, ring.outstandingCount) : 0
+        prepareGateEvent()
+        // One by one while requests wait at the gate: what ends lets them pass, here or elsewhere.
+        let available = isWaitingAtGate ? 1 : requestOperationCount
+        let count = settled.isEmpty ? min(minimumCompletionCount, available) : 0
         try ring.submitAndWait(minimumCompletionCount: count)
     }
 
@@ -130,6 +151,7 @@ public struct BlockEngine: ~Copyable {
     ///
     /// - Throws: as ``submitAndWait(minimumCompletionCount:)``.
     public mutating func submit() throws(SystemCallError) {
+        prepareGateEvent()
         try ring.submit()
     }
 
@@ -140,7 +162,12 @@ public struct BlockEngine: ~Copyable {
             return finish(row, status: table[row].settledStatus ?? .ioError, errno: nil)
         }
         while let completion = ring.nextCompletion() {
-            let row = Int(completion.tag)
+            let tag = RingTag(rawValue: completion.tag)
+            guard tag.purpose == .request else {
+                noteOther(tag, completion)
+                continue
+            }
+            let row = tag.index
             switch table[row].advance(completion.result, vectors: vectors) {
             case .goOn: prepare(row)
             case .done(let status, let errno):
@@ -157,7 +184,7 @@ extension BlockEngine {
     private mutating func leaveGate(_ row: Int) {
         guard table[row].passesGate else { return }
         gate.leave(table[row])
-        while let next = gate.nextAdmitted(of: &table) { prepare(next) }
+        prepareAdmitted()
     }
 
     private mutating func finish(

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import SharedMemory
 public import SystemPackage
+import Virtqueue
 
 /// A regular file or block device that requests are served from.
 ///
@@ -9,7 +10,9 @@ public import SystemPackage
 /// aligned as the storage wants it, and the page cache through the other for the rest
 /// (``BlockAlignment``).
 ///
-/// **Threading.** Immutable; any thread. The size is read once, when it is opened.
+/// **Threading.** Any thread. The size is read once, when it is opened. Open a file or device once,
+/// and share the storage: the engines of one storage know of each other what they need to know where
+/// some requests are misaligned, those of two storages do not.
 public final class BlockStorage: Sendable {
     /// How storage is opened.
     public struct Options: OptionSet, Sendable {
@@ -33,9 +36,16 @@ public final class BlockStorage: Sendable {
     /// What direct I/O needs; `nil` where everything goes through the page cache.
     public let alignment: BlockAlignment?
 
+    /// What a device's sectors are, in bytes; of a file 512. What cannot be transferred directly in
+    /// that size goes through the page cache.
+    public let logicalBlockByteCount: Int
+
     /// What discards are cut down to multiples of, in bytes: a device's logical sector. A file takes
     /// any range.
     let discardGranule: Int
+
+    /// What keeps direct writes and misaligned requests apart; `nil` where nothing is direct.
+    let gate: PageCacheGate?
 
     /// The descriptor for aligned transfers: direct, unless storage is buffered.
     let descriptor: FileDescriptor
@@ -75,8 +85,12 @@ public final class BlockStorage: Sendable {
             try? bufferedDescriptor?.close()
             throw error
         }
-        discardGranule =
-            isBlockDevice ? max(Int(clinux_logical_sector_size(descriptor.rawValue)), 1) : 1
+        logicalBlockByteCount =
+            isBlockDevice
+            ? max(Int(clinux_logical_sector_size(descriptor.rawValue)), sectorByteCount)
+            : sectorByteCount
+        discardGranule = isBlockDevice ? logicalBlockByteCount : 1
+        gate = isDirect ? PageCacheGate() : nil
         self.options = options
         self.descriptor = descriptor
         self.bufferedDescriptor = bufferedDescriptor

@@ -3,6 +3,7 @@ import Glibc
 import SharedMemory
 import SystemPackage
 import Uring
+import Virtqueue
 
 /// One request under way, from its admission to its completion: what is left of it, and what a
 /// result of the kernel means for it.

@@ -86,7 +86,39 @@ extension HostMemory {
             throw error
         }
         return try HostMemory(
-            mapping: fileDescriptor, offset: offset, byteCount: byteCount, pages: .base)
+            mapping: fileDescriptor, offset: offset, byteCount: byteCount,
+            pages: hugePageByteCount(of: fileDescriptor) == nil ? .base : .reservedHuge)
+    }
+
+    /// Maps a part of a file that need not begin or end at a page, such as the regions of some
+    /// vhost-user frontends. Pages of `hugetlbfs(5)` are mapped whole.
+    ///
+    /// - Parameters:
+    ///   - fileDescriptor: ownership passes to the result, also when this throws.
+    ///   - fileOffset: where the part begins; any number a peer has sent.
+    ///   - byteCount: its length, likewise.
+    /// - Returns: the memory, and where the part begins in it.
+    /// - Throws: as ``mapped(_:offset:byteCount:)``.
+    public static func mapped(
+        _ fileDescriptor: FileDescriptor, around fileOffset: UInt64, byteCount: UInt64
+    ) throws(SystemCallError) -> (memory: HostMemory, offset: Int) {
+        let hugePageByteCount = hugePageByteCount(of: fileDescriptor)
+        let granule = UInt64(hugePageByteCount ?? pageByteCount)
+        let lead = fileOffset % granule
+        let (length, overflow) = byteCount.addingReportingOverflow(lead)
+        // The kernel maps and unmaps reserved huge pages only whole; a file of them has no others.
+        let (end, endOverflow) = length.addingReportingOverflow(
+            hugePageByteCount == nil ? 0 : granule - 1)
+        let mapped = hugePageByteCount == nil ? end : end / granule * granule
+        guard byteCount > 0, !overflow, !endOverflow,
+            let start = Int(exactly: fileOffset - lead), let mappedByteCount = Int(exactly: mapped)
+        else {
+            try? fileDescriptor.close()
+            throw SystemCallError("mmap", .invalidArgument)
+        }
+        let memory = try HostMemory.mapped(
+            fileDescriptor, offset: start, byteCount: mappedByteCount)
+        return (memory, Int(lead))
     }
 
     /// The base page size in bytes.
@@ -164,8 +196,22 @@ extension HostMemory {
             obtained = isTaken && givesHugePages(toShared: descriptor != nil) ? pages : .base
         }
         unsafe self.init(
-            adopting: address, byteCount: byteCount, pages: obtained, fileDescriptor: descriptor)
+            adopting: address, byteCount: byteCount, pages: obtained, fileDescriptor: descriptor,
+            fileOffset: offset)
     }
+}
+
+extension HostMemory {
+    /// The size of the pages that a file is mapped in.
+    static func pageByteCount(of file: FileDescriptor?) -> Int {
+        file.flatMap { hugePageByteCount(of: $0) } ?? pageByteCount
+    }
+}
+
+/// The page size of a file of reserved huge pages; `nil` of any other.
+private func hugePageByteCount(of file: FileDescriptor) -> Int? {
+    let byteCount = clinux_huge_page_size(file.rawValue)
+    return byteCount > 0 ? byteCount : nil
 }
 
 /// Whether the system gives transparent huge pages to memory that asks for them.

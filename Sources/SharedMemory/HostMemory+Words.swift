@@ -39,8 +39,19 @@ extension HostMemory {
         unsafe Word._store(value, word(at: offset), releasing: true)
     }
 
+    /// Sets bits of a byte, leaving those alone that others set at the same time.
+    ///
+    /// - Precondition: the byte lies inside the memory.
+    @inlinable
+    public func setBits(_ bits: UInt8, at offset: Int) {
+        // SAFETY: `word` checked bounds. Releasing: who sees the bit sees what was written before.
+        _ = unsafe word(UInt8.self, at: offset).pointee.bitwiseOr(bits, ordering: .releasing)
+    }
+
     @inlinable @inline(__always)
-    func word<Word: SharedWord>(at offset: Int) -> UnsafePointer<Atomic<Word>> {
+    func word<Word: SharedWord>(
+        _: Word.Type = Word.self, at offset: Int
+    ) -> UnsafePointer<Atomic<Word>> {
         check(offset, MemoryLayout<Word>.size)
         precondition(offset % MemoryLayout<Word>.size == 0, "a word is aligned to its size")
         // SAFETY: the address is inside the mapping and aligned (mappings begin at a page), and an

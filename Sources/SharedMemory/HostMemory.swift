@@ -1,4 +1,5 @@
 import CLinux
+import CLostMemory
 import Glibc
 public import SystemPackage
 
@@ -32,6 +33,11 @@ public import SystemPackage
     /// What backs the memory and can be sent to a peer, or `nil` for private memory. Owned: closed
     /// with the object.
     public let fileDescriptor: FileDescriptor?
+    /// Where in ``fileDescriptor`` the memory begins, in bytes.
+    public let fileOffset: Int
+
+    /// By what the mapping is known to the guard against lost memory; -1 where it cannot be lost.
+    private let lossGuard: Int32
 
     /// The first byte.
     ///
@@ -42,7 +48,7 @@ public import SystemPackage
     /// Takes ownership of a mapping and of the descriptor behind it.
     init(
         adopting base: UnsafeMutableRawPointer, byteCount: Int, pages: Pages,
-        fileDescriptor: FileDescriptor?
+        fileDescriptor: FileDescriptor?, fileOffset: Int
     ) {
         // SAFETY: the caller hands over a live mapping of `byteCount` bytes; it is unmapped in
         // deinit.
@@ -50,9 +56,15 @@ public import SystemPackage
         self.byteCount = byteCount
         self.pages = pages
         self.fileDescriptor = fileDescriptor
+        self.fileOffset = fileOffset
+        // SAFETY: the mapping is released before it is unmapped.
+        lossGuard =
+            fileDescriptor.map { Self.isSealed($0) } ?? true
+            ? -1 : unsafe clost_guard(base, byteCount, Self.pageByteCount(of: fileDescriptor))
     }
 
     deinit {
+        clost_release(lossGuard)
         // SAFETY: `base` and `byteCount` describe the mapping this object owns, and nobody else has
         // it.
         unsafe munmap(base, byteCount)
@@ -75,9 +87,31 @@ public import SystemPackage
     /// Whether the size of the memory is sealed, so that no peer can cut it short and turn an
     /// access into `SIGBUS`. False where there is no descriptor, or one that cannot be sealed.
     public var isSealed: Bool {
-        guard let fileDescriptor else { return false }
+        fileDescriptor.map { Self.isSealed($0) } ?? false
+    }
+
+    private static func isSealed(_ fileDescriptor: FileDescriptor) -> Bool {
         let seals = fcntl(fileDescriptor.rawValue, F_GET_SEALS)
         return seals >= 0 && seals & F_SEAL_SHRINK != 0
+    }
+
+    /// Whether a peer has cut short what is behind the memory: the lost part reads as zeroes, and what
+    /// is written there goes nowhere. Known once it was touched, after ``surviveLoss()``.
+    public var isLost: Bool { clost_is_lost(lossGuard) != 0 }
+
+    /// How often memories have lost something so far; one load. Where it has changed, ask them
+    /// whether they are the one (``isLost``).
+    public static var lossCount: UInt32 { clost_count() }
+
+    /// Makes this process survive when a peer cuts short a file that is mapped here, instead of being
+    /// ended by `SIGBUS`. For programs that map what others send; takes over that signal.
+    ///
+    /// - Throws: `SystemCallError` of `sigaction`.
+    public static func surviveLoss() throws(SystemCallError) {
+        let result = clost_install()
+        guard result == 0 else {
+            throw SystemCallError("sigaction", Errno(rawValue: result))
+        }
     }
 
     /// The one bounds check of this module: traps unless the part lies inside the memory.

@@ -54,7 +54,7 @@ extension MemoryMap {
 
 extension HostRange {
     /// The address as a pointer. Only this module may look through a range.
-    var pointer: UnsafeMutableRawPointer {
+    @inlinable var pointer: UnsafeMutableRawPointer {
         // SAFETY: the range was made from a live mapping, which the map at hand or the caller keeps
         // alive; an address of a mapping is never zero, and the empty range is never looked through.
         unsafe UnsafeMutableRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped

@@ -56,10 +56,13 @@ public struct MemoryMap: Sendable {
 
     /// The same, without references to count, for the look-up.
     private let extents: [Extent]
-    /// The first of them, which is the only one more often than not, where no search is needed.
-    @usableFromInline let firstExtent: Extent
+    /// The two longest of them, where most of what is looked for lies: no search is needed there.
+    @usableFromInline let longest: Extent
+    @usableFromInline let second: Extent
 
     @usableFromInline struct Extent: Sendable {
+        /// Of ``MemoryMap/regions``.
+        @usableFromInline let index: Int
         @usableFromInline let start: UInt64
         @usableFromInline let byteCount: UInt64
         @usableFromInline let host: HostRange
@@ -75,6 +78,14 @@ public struct MemoryMap: Sendable {
                 return nil
             }
             return offset
+        }
+
+        /// As much of a range as lies in the extent.
+        @inlinable @inline(__always)
+        func run(at offset: UInt64, byteCount: Int) -> Run {
+            Run(
+                hostRange: host.dropFirst(Int(offset)).prefix(byteCount), regionIndex: index,
+                regionOffset: Int(offset))
         }
     }
 
@@ -93,14 +104,17 @@ public struct MemoryMap: Sendable {
             throw .overlap
         }
         self.regions = sorted
-        extents = sorted.map {
+        extents = sorted.enumerated().map { index, region in
             Extent(
-                start: $0.guestAddress.rawValue, byteCount: UInt64($0.byteCount),
-                host: $0.memory.hostRange(offset: $0.memoryOffset, byteCount: $0.byteCount))
+                index: index, start: region.guestAddress.rawValue,
+                byteCount: UInt64(region.byteCount),
+                host: region.memory.hostRange(
+                    offset: region.memoryOffset, byteCount: region.byteCount))
         }
-        firstExtent =
-            extents.first
-            ?? Extent(start: 0, byteCount: 0, host: HostRange(address: 0, byteCount: 0))
+        let byLength = extents.sorted { $0.byteCount > $1.byteCount }
+        let none = Extent(index: 0, start: 0, byteCount: 0, host: .empty)
+        longest = byLength.first ?? none
+        second = byLength.dropFirst().first ?? none
     }
 
     /// A map of one region, which is all of `memory`.
@@ -114,10 +128,19 @@ public struct MemoryMap: Sendable {
         }
     }
 
+    /// How many bytes there are in all regions.
+    public var byteCount: Int { regions.reduce(0) { $0 + $1.byteCount } }
+
+    /// Whether a peer has cut short one of the memories (``HostMemory/isLost``).
+    ///
+    /// - Complexity: O(n); ask when ``HostMemory/lossCount`` has changed.
+    public var isLost: Bool { regions.contains { $0.memory.isLost } }
+
     /// Translates a range that lies in one region.
     ///
     /// - Returns: `nil` where a byte of it is outside, or it crosses from one region into another.
     /// - Complexity: O(log n) of the number of regions; no allocation.
+    @inlinable
     public func translate(_ range: GuestRange) -> Run? {
         guard let run = translatePrefix(of: range), run.hostRange.byteCount == range.byteCount
         else {
@@ -135,10 +158,13 @@ public struct MemoryMap: Sendable {
     /// - Complexity: O(log n) of the number of regions; no allocation.
     @inlinable
     public func translatePrefix(of range: GuestRange) -> Run? {
-        guard let offset = firstExtent.offset(of: range) else { return search(range) }
-        return Run(
-            hostRange: firstExtent.host.dropFirst(Int(offset)).prefix(range.byteCount),
-            regionIndex: 0, regionOffset: Int(offset))
+        if let offset = longest.offset(of: range) {
+            return longest.run(at: offset, byteCount: range.byteCount)
+        }
+        if let offset = second.offset(of: range) {
+            return second.run(at: offset, byteCount: range.byteCount)
+        }
+        return search(range)
     }
 
     @usableFromInline
@@ -161,9 +187,7 @@ public struct MemoryMap: Sendable {
         let extent = extents[low - 1]
         let offset = range.address.rawValue - extent.start
         guard offset < extent.byteCount else { return nil }
-        return Run(
-            hostRange: extent.host.dropFirst(Int(offset)).prefix(range.byteCount),
-            regionIndex: low - 1, regionOffset: Int(offset))
+        return extent.run(at: offset, byteCount: range.byteCount)
     }
 
     /// Whether every byte of a range may be touched, across as many regions as it takes.
@@ -171,7 +195,8 @@ public struct MemoryMap: Sendable {
     /// - Complexity: O(k log n) of the k regions it touches among n.
     @inlinable @inline(__always)
     public func contains(_ range: GuestRange) -> Bool {
-        firstExtent.offset(of: range) != nil || containsAcrossRegions(range)
+        longest.offset(of: range) != nil || second.offset(of: range) != nil
+            || containsAcrossRegions(range)
     }
 
     @usableFromInline @inline(never)

@@ -22,4 +22,10 @@ extension Ring {
         unsafe io_uring_cq_advance(ring, 1)
         return RingCompletion(tag: entry.user_data, result: entry.res)
     }
+
+    /// Whether ``nextCompletion()`` has one. No system call.
+    public var hasCompletion: Bool {
+        // SAFETY: as above.
+        unsafe io_uring_cq_ready(ring) > 0
+    }
 }

@@ -1,5 +1,6 @@
 import CUring
 public import SharedMemory
+public import SystemPackage
 
 /// Which way a transfer goes: `read` from the file into memory, `write` from memory into the file.
 public enum TransferDirection: Sendable {
@@ -67,17 +68,62 @@ extension Ring {
             address: byteCount, length: UInt32(bitPattern: mode), tag: tag)
     }
 
+    /// Prepares `read(2)` of a descriptor that is not registered, from its current position: of an
+    /// eventfd, a pipe or a socket.
+    ///
+    /// The read ends when there is something to be read, or by ``prepareCancel(tag:ownTag:)``. An
+    /// eventfd gives 8 bytes, its count in the byte order of the host, and has a count of 0 then.
+    ///
+    /// - Parameters:
+    ///   - descriptor: stays open until the operation was submitted. With `O_NONBLOCK`, the read may
+    ///     end with `EAGAIN` instead of waiting: that depends on the file and on the kernel (an
+    ///     eventfd's waits on Linux 6.18).
+    ///   - range: at least 8 bytes for an eventfd, which says `EINVAL` otherwise.
+    public mutating func prepareRead(
+        of descriptor: FileDescriptor, into range: HostRange, tag: UInt64
+    ) -> Bool {
+        // An offset of -1 is the current position, which is all that such a file has.
+        enqueue(
+            UInt8(IORING_OP_READ.rawValue), descriptor: descriptor.rawValue, flags: 0,
+            offset: .max, address: range.address, length: UInt32(clamping: range.byteCount),
+            tag: tag)
+    }
+
+    /// Prepares the end of an operation that was prepared before with `tag`; of one of them, where
+    /// there are several.
+    ///
+    /// Both operations complete, in any order: that one with `-ECANCELED`, or with its own result
+    /// where it was over or too far; this one, under `ownTag`, with 0, with `-ENOENT` where there is
+    /// no such operation, or with `-EALREADY` where it can no longer be stopped.
+    public mutating func prepareCancel(tag: UInt64, ownTag: UInt64) -> Bool {
+        // The kernel takes the tag in the address field.
+        enqueue(
+            UInt8(IORING_OP_ASYNC_CANCEL.rawValue), descriptor: -1, flags: 0, offset: 0,
+            address: tag, length: 0, tag: ownTag)
+    }
+
     private mutating func enqueue(
         _ operation: UInt8, file: FixedFile, offset: UInt64, address: UInt64, length: UInt32,
         operationFlags: UInt32 = 0, buffer: FixedBuffer? = nil, tag: UInt64
+    ) -> Bool {
+        enqueue(
+            operation, descriptor: file.index, flags: UInt8(curing_sqe_fixed_file), offset: offset,
+            address: address, length: length, operationFlags: operationFlags, buffer: buffer,
+            tag: tag)
+    }
+
+    @inline(__always)
+    private mutating func enqueue(
+        _ operation: UInt8, descriptor: Int32, flags: UInt8, offset: UInt64, address: UInt64,
+        length: UInt32, operationFlags: UInt32 = 0, buffer: FixedBuffer? = nil, tag: UInt64
     ) -> Bool {
         // SAFETY: liburing returns a free entry of the ring, which belongs to this thread until the
         // next submission. Every field is written: entries are reused as they are.
         guard let entry = unsafe io_uring_get_sqe(ring) else { return false }
         unsafe entry.pointee = liburing_sqe()
         unsafe entry.pointee.opcode = operation
-        unsafe entry.pointee.flags = UInt8(curing_sqe_fixed_file)
-        unsafe entry.pointee.fd = file.index
+        unsafe entry.pointee.flags = flags
+        unsafe entry.pointee.fd = descriptor
         unsafe entry.pointee.off = offset
         unsafe entry.pointee.addr = address
         unsafe entry.pointee.len = length

@@ -14,7 +14,8 @@ import SystemPackage
 ///
 /// **Lifetime.** The memory of an operation must live until its completion was taken. Destroying a
 /// ring waits for the operations under way, so a holder that keeps the memory at least as long as
-/// the ring is safe; one that cannot say which goes first calls ``drain()`` before.
+/// the ring is safe; one that cannot say which goes first calls ``drain()`` before. A read that
+/// nothing may ever end (``prepareRead(of:into:tag:)``) is to be cancelled first.
 @safe public struct Ring: ~Copyable {
     /// liburing's state, at an address that does not move.
     let ring: UnsafeMutablePointer<io_uring>

@@ -1,6 +1,7 @@
 import SharedMemory
 import SystemPackage
 import Testing
+import Virtqueue
 
 @testable import BlockBackend
 

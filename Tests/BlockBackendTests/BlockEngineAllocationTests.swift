@@ -4,6 +4,7 @@ import SwiotlbPool
 import SystemPackage
 import TestSupport
 import Testing
+import Virtqueue
 
 @testable import BlockBackend
 
@@ -51,6 +52,42 @@ struct BlockEngineAllocationTests {
             #expect(count == 0)
             #expect(failureCount == 0)
         }
+    }
+
+    @Test("Engines that wait for each other at the gate allocate nothing")
+    func gate() throws {
+        let gate = PageCacheGate()
+        var first = try GateQueue(gate)
+        var second = try GateQueue(gate)
+        var table = TransferTable(capacity: 4)
+        for row in 0..<4 {
+            table[row].step = .write
+            table[row].isMisaligned = row >= 2
+        }
+        var failureCount = 0
+        func cycle() {
+            // Two direct writes of the first engine; a misaligned one of each waits for both.
+            var passes = first.enter(0, of: &table) && first.enter(1, of: &table)
+            if second.enter(2, of: &table) || first.enter(3, of: &table) { passes = false }
+            first.leave(table[0])
+            if first.nextAdmitted(of: &table) != nil { passes = false }
+            first.leave(table[1])
+            if first.nextAdmitted(of: &table) != 3 { passes = false }
+            if first.nextAdmitted(of: &table) != nil { passes = false }
+            second.beginTurn()
+            if second.nextAdmitted(of: &table) != 2 { passes = false }
+            if second.nextAdmitted(of: &table) != nil { passes = false }
+            first.leave(table[3])
+            second.leave(table[2])
+            if !passes { failureCount += 1 }
+        }
+        for _ in 0..<100 { cycle() }
+        let before = allocation_counter_read()
+        for _ in 0..<Self.cycleCount { cycle() }
+        let count = allocation_counter_read() - before
+        #expect(count == 0)
+        #expect(failureCount == 0)
+        #expect(gate.isQuiet)
     }
 
     @Test("A bounce, from map to unmap, allocates nothing")

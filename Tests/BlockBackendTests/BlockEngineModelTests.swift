@@ -2,6 +2,7 @@ import SharedMemory
 import SystemPackage
 import TestSupport
 import Testing
+import Virtqueue
 
 @testable import BlockBackend
 

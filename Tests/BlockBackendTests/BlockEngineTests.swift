@@ -2,6 +2,7 @@ import Foundation
 import SharedMemory
 import SystemPackage
 import Testing
+import Virtqueue
 
 @testable import BlockBackend
 
@@ -188,12 +189,17 @@ struct BlockEngineTests {
         try setting.place.withStorage(byteCount: 4 << 20) { storage, path in
             weak var released: HostMemory?
             do {
-                let memory = try HostMemory.anonymous(byteCount: 4 << 20)
-                released = memory
-                memory.fill(at: 0, byteCount: 4 << 20, with: 0x5C)
-                var engine = try BlockEngine(
-                    storage: storage, memoryMap: MemoryMap(memory, at: GuestAddress(base)),
-                    configuration: setting.configuration)
+                // The engine alone holds the memory.
+                func makeEngine() throws -> BlockEngine {
+                    let memory = try HostMemory.anonymous(byteCount: 4 << 20)
+                    released = memory
+                    memory.fill(at: 0, byteCount: 4 << 20, with: 0x5C)
+                    return try BlockEngine(
+                        storage: storage, memoryMap: MemoryMap(memory, at: GuestAddress(base)),
+                        configuration: setting.configuration)
+                }
+                var engine = try makeEngine()
+                #expect(released != nil)
                 for index in 0..<64 as Range<UInt64> {
                     let isTaken = engine.enqueue(
                         .write, sector: index * 128,

@@ -1,5 +1,6 @@
 import BlockBackend
 import Testing
+import Virtqueue
 
 @Suite struct BlockRequestTests {
     @Test("Statuses are the values of the status byte (virtio 1.2, 5.2.6)")

@@ -3,6 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 import Uring
+import Virtqueue
 
 @testable import BlockBackend
 

@@ -2,6 +2,7 @@ import SharedMemory
 import SystemPackage
 import Testing
 import Uring
+import Virtqueue
 
 @testable import BlockBackend
 

@@ -92,6 +92,48 @@ import Testing
         try expectRefusal(offset: offset, byteCount: byteCount)
     }
 
+    @Test(arguments: [(0, 8192), (1, 1), (4095, 2), (4096, 4096), (5000, 3192)])
+    func partThatBeginsAtNoPageIsMappedFromThePageBefore(offset: Int, byteCount: Int) throws {
+        let bytes = (0..<8192).map { UInt8(truncatingIfNeeded: $0 * 7 / 5) }
+        let file = try TemporaryFile(bytes)
+        let (memory, start) = try HostMemory.mapped(
+            file.reopened(.readWrite), around: UInt64(offset), byteCount: UInt64(byteCount))
+        #expect(memory.fileOffset + start == offset)
+        #expect(memory.fileOffset % HostMemory.pageByteCount == 0)
+        #expect(memory.byteCount == start + byteCount)
+        #expect(
+            memory.bytes(at: start, byteCount: byteCount)
+                == Array(bytes[offset..<offset + byteCount]))
+    }
+
+    @Test(
+        arguments: [
+            (0, 0), (0, 8193), (1, 8192), (8192, 1), (.max, 1), (1, .max), (.max, .max),
+            (4096, .max - 4095), (1 << 63, 1), (4095, .max - 100), (0, .max - 4094),
+        ] as [(UInt64, UInt64)])
+    func partThatIsNotInTheFileIsRefused(offset: UInt64, byteCount: UInt64) throws {
+        let file = try TemporaryFile([UInt8](repeating: 0, count: 8192))
+        let descriptor = try file.reopened(.readWrite)
+        #expect(throws: SystemCallError("mmap", .invalidArgument)) {
+            _ = try HostMemory.mapped(descriptor, around: offset, byteCount: byteCount)
+        }
+        #expect(!isDescriptor(descriptor.rawValue, of: file.descriptor))
+    }
+
+    @Test func reservedHugePagesAreMappedWhole() throws {
+        let window = try HostMemory.window(
+            byteCount: 4 << 20, pages: .reservedHuge, logger: NoticeLog().logger)
+        // Without any reserved there is nothing to see.
+        guard window.pages == .reservedHuge else { return }
+        let (memory, offset) = try HostMemory.mapped(
+            #require(window.fileDescriptor).duplicate(), around: (2 << 20) + 4096,
+            byteCount: 8192)
+        #expect(offset == 4096)
+        #expect(memory.byteCount == 2 << 20)
+        #expect(memory.fileOffset == 2 << 20)
+        #expect(memory.pages == .reservedHuge)
+    }
+
     @Test func mappingOfAFileThatCannotBeWrittenThrowsAndClosesIt() throws {
         let file = try TemporaryFile([UInt8](repeating: 0, count: 4096))
         let readOnly = try file.reopened(.readOnly)

@@ -1,3 +1,4 @@
+import Glibc
 import SharedMemory
 import SystemPackage
 import TestSupport
@@ -178,5 +179,119 @@ import Testing
         #expect(completions.map(\.tag) == [1])
         #expect(completions.map(\.result) == [0])
         #expect(try storage.contents() == [1, 2] + [UInt8](repeating: 0, count: 98))
+    }
+
+    @Test func readOfAnEventEndsWhenTheEventIsSignalled() throws {
+        let event = try EventDescriptor()
+        var ring = try Ring(entryCount: 4)
+        memory.fill(at: 0, byteCount: 16, with: 0xff)
+        let prepared = ring.prepareRead(
+            of: event.fileDescriptor, into: memory.hostRange(offset: 0, byteCount: 8), tag: 1 << 63)
+        #expect(prepared)
+        try ring.submitAndWait(minimumCompletionCount: 0)
+        let early = ring.nextCompletion()?.tag
+        #expect(early == nil)
+        let outstanding = ring.outstandingCount
+        #expect(outstanding == 1)
+        event.signal()
+        event.signal()
+        event.signal()
+        let completions = try ring.complete()
+        #expect(completions.map(\.tag) == [1 << 63])
+        #expect(completions.map(\.result) == [8])
+        let count = memory.bytes(at: 0, byteCount: 9)
+        #expect(count == [3, 0, 0, 0, 0, 0, 0, 0, 0xff])
+    }
+
+    @Test func readOfAnEventThatWasSignalledEndsAtOnceAndClearsIt() throws {
+        let event = try EventDescriptor()
+        var ring = try Ring(entryCount: 4)
+        let range = memory.hostRange(offset: 0, byteCount: 8)
+        event.signal()
+        _ = ring.prepareRead(of: event.fileDescriptor, into: range, tag: 1)
+        _ = ring.prepareRead(of: event.fileDescriptor, into: range, tag: 2)
+        #expect(try ring.complete().map(\.tag) == [1])
+        let outstanding = ring.outstandingCount
+        #expect(outstanding == 1)
+        event.signal()
+        #expect(try ring.complete().map(\.tag) == [2])
+    }
+
+    @Test func readOfAnEventThatDoesNotBlockWaitsOrSaysThatItDoesNot() throws {
+        let event = try EventDescriptor()
+        let flags = fcntl(event.fileDescriptor.rawValue, F_GETFL)
+        #expect(fcntl(event.fileDescriptor.rawValue, F_SETFL, flags | O_NONBLOCK) == 0)
+        var ring = try Ring(entryCount: 4)
+        _ = ring.prepareRead(
+            of: event.fileDescriptor, into: memory.hostRange(offset: 0, byteCount: 8), tag: 1)
+        try ring.submitAndWait(minimumCompletionCount: 0)
+        if let early = ring.nextCompletion() {
+            #expect(early.result == -Errno.resourceTemporarilyUnavailable.rawValue)
+        } else {
+            event.signal()
+            #expect(try ring.complete().map(\.result) == [8])
+        }
+    }
+
+    @Test func signalsOfAnotherThreadAreNotLost() throws {
+        let (request, answer) = (try EventDescriptor(), try EventDescriptor())
+        let memory = memory
+        // Each thread waits in its ring for the other one.
+        onThreads(2) { index in
+            do {
+                let range = memory.hostRange(offset: index * 8, byteCount: 8)
+                var ring = try Ring(entryCount: 4)
+                for round in 0..<1000 as Range<UInt64> {
+                    if index == 0 { request.signal() }
+                    let event = index == 0 ? answer : request
+                    _ = ring.prepareRead(of: event.fileDescriptor, into: range, tag: round)
+                    #expect(try ring.complete().map(\.tag) == [round])
+                    #expect(memory.bytes(at: index * 8, byteCount: 1) == [1])
+                    if index == 1 { answer.signal() }
+                }
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+    }
+
+    @Test func cancelledReadEndsAndTheCountIsKept() throws {
+        let event = try EventDescriptor()
+        var ring = try Ring(entryCount: 4)
+        let range = memory.hostRange(offset: 0, byteCount: 8)
+        _ = ring.prepareRead(of: event.fileDescriptor, into: range, tag: 5)
+        _ = ring.prepareRead(of: event.fileDescriptor, into: range, tag: 6)
+        try ring.submitAndWait(minimumCompletionCount: 0)
+        let prepared = ring.prepareCancel(tag: 5, ownTag: 7)
+        #expect(prepared)
+        let completions = try ring.complete(2).sorted { $0.tag < $1.tag }
+        #expect(completions.map(\.tag) == [5, 7])
+        #expect(completions.map(\.result) == [-Errno.canceled.rawValue, 0])
+        let outstanding = ring.outstandingCount
+        #expect(outstanding == 1)
+        // The other read is as it was.
+        event.signal()
+        event.signal()
+        let last = try ring.complete()
+        #expect(last.map(\.tag) == [6])
+        #expect(memory.bytes(at: 0, byteCount: 1) == [2])
+    }
+
+    @Test func cancellingWhatIsNotUnderWayIsNoEntry() throws {
+        var ring = try Ring(entryCount: 4)
+        _ = ring.prepareCancel(tag: 5, ownTag: 7)
+        let completions = try ring.complete()
+        #expect(completions.map(\.tag) == [7])
+        #expect(completions.map(\.result) == [-Errno.noSuchFileOrDirectory.rawValue])
+    }
+
+    @Test func readOfNoDescriptorFailsAndKeepsItsTag() throws {
+        var ring = try Ring(entryCount: 4)
+        _ = ring.prepareRead(
+            of: FileDescriptor(rawValue: -1), into: memory.hostRange(offset: 0, byteCount: 8),
+            tag: 11)
+        let completions = try ring.complete()
+        #expect(completions.map(\.tag) == [11])
+        #expect(completions.map(\.result) == [-Errno.badFileDescriptor.rawValue])
     }
 }

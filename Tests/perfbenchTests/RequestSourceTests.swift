@@ -1,6 +1,7 @@
 import BlockBackend
 import SharedMemory
 import Testing
+import Virtqueue
 
 @testable import perfbench
 

@@ -1,17 +1,17 @@
 import BlockBackend
 import SharedMemory
 
-/// Runs the cases of a plan, round by round, and keeps what each path did.
+/// Runs the cases of a plan, round by round, and keeps what each lane did.
 struct BlockMeasurement {
-    let paths: [BlockPath]
+    let lanes: [BlockLane]
     let roundCount: Int
     let roundSeconds: Double
 
     /// Of the requests made last.
     private var seed: UInt64 = 0
 
-    init(paths: [BlockPath], roundCount: Int, roundSeconds: Double) {
-        self.paths = paths
+    init(lanes: [BlockLane], roundCount: Int, roundSeconds: Double) {
+        self.lanes = lanes
         self.roundCount = roundCount
         self.roundSeconds = roundSeconds
     }
@@ -19,9 +19,9 @@ struct BlockMeasurement {
     /// The results of one case.
     struct CaseResult {
         let plan: BlockCase
-        /// One sample a round of each path.
-        var samples: [BlockPath: [RoundSample]] = [:]
-        var latencies: [BlockPath: LatencyHistogram] = [:]
+        /// One sample a round of each lane.
+        var samples: [BlockLane: [RoundSample]] = [:]
+        var latencies: [BlockLane: LatencyHistogram] = [:]
         /// CPU nanoseconds of one block's `memcpy`, of each round.
         var floors: [Double] = []
 
@@ -45,39 +45,40 @@ struct BlockMeasurement {
         var buffers = GuestBuffers(
             guestMemoryByteCount: stand.memories.guest.byteCount,
             bufferByteCount: plan.blockByteCount)
-        for path in paths { stand.loops[path]?.reset() }
+        for lane in lanes { stand.loops[lane]?.reset() }
         for round in 0...roundCount {
-            var samples: [BlockPath: RoundSample] = [:]
-            for path in order(ofRound: round) {
+            var samples: [BlockLane: RoundSample] = [:]
+            for lane in order(ofRound: round) {
                 progress.advance(
-                    "\(plan.description), round \(round) of \(roundCount), \(path.rawValue)")
+                    "\(plan.description), round \(round) of \(roundCount), \(lane.description)")
                 seed += 1
                 var source = RequestSource(
-                    plan, storageByteCount: stand.storage.byteCount, seed: seed)
-                samples[path] = try stand.loops[path]?.run(
-                    plan, buffers: &buffers, source: &source, seconds: roundSeconds,
-                    measures: round > 0)
+                    plan, storageByteCount: stand.storageByteCount, seed: seed)
+                // A backend serves one frontend at a time.
+                defer { stand.loops[lane]?.disconnect() }
+                samples[lane] = try stand.loops[lane]?.run(
+                    plan, &buffers, &source, roundSeconds, round > 0)
                 if Interruption.isRequested { return }
             }
             let floor = stand.memories.floor.measure(
                 plan.pattern.copyDirection, buffers: &buffers, slotsInUse: plan.depth,
                 seconds: roundSeconds * Self.floorShare)
             guard round > 0, !Interruption.isRequested else { continue }
-            for (path, sample) in samples { result.samples[path, default: []].append(sample) }
-            for path in paths { result.latencies[path] = stand.loops[path]?.latencies }
+            for (lane, sample) in samples { result.samples[lane, default: []].append(sample) }
+            for lane in lanes { result.latencies[lane] = stand.loops[lane]?.latencies }
             result.floors.append(floor)
         }
     }
 
-    private func order(ofRound round: Int) -> [BlockPath] {
-        let shift = round % paths.count
-        let rotated = Array(paths[shift...] + paths[..<shift])
-        return round / paths.count % 2 == 0 ? rotated : rotated.reversed()
+    private func order(ofRound round: Int) -> [BlockLane] {
+        let shift = round % lanes.count
+        let rotated = Array(lanes[shift...] + lanes[..<shift])
+        return round / lanes.count % 2 == 0 ? rotated : rotated.reversed()
     }
 
     /// How many steps ``measure(on:progress:result:)`` reports for a case, and how long each takes.
-    var stepCountPerCase: Int { paths.count * (roundCount + 1) }
+    var stepCountPerCase: Int { lanes.count * (roundCount + 1) }
     var secondsPerStep: Double {
-        roundSeconds * (1 + Self.floorShare / Double(max(paths.count, 1))) + 0.01
+        roundSeconds * (1 + Self.floorShare / Double(max(lanes.count, 1))) + 0.01
     }
 }

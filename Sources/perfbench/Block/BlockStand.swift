@@ -1,94 +1,134 @@
 import BlockBackend
+import GuestDriver
 import Logging
 import SharedMemory
 import SwiotlbPool
+import SystemPackage
+import Virtqueue
 
 /// Everything that a block measurement runs on: guest memory, the window and its pool, the storage,
-/// and a closed loop for each path.
+/// and a closed loop for each lane.
 final class BlockStand {
     let memories: Memories
-    let storage: BlockStorage
-    private(set) var loops: [BlockPath: any PathLoop] = [:]
+    let storageByteCount: UInt64
+    private(set) var loops: [BlockLane: PathLoop] = [:]
+    private let pool: BouncePool
+    private let depthMax: Int
+    private let blockByteCountMax: Int
+    /// Notices of the libraries go nowhere: the command says once for all lanes what they mean here.
+    private let silent = Logger(label: "perfbench", factory: { _ in SwiftLogNoOpLogHandler() })
 
+    /// - Parameters:
+    ///   - storage: for lanes in this process.
+    ///   - backend: for lanes that go through another process.
     init(
-        storage: BlockStorage, paths: [BlockPath], depthMax: Int, blockByteCountMax: Int,
+        storage: BlockStorage?, backend: BackendProcess?, storageByteCount: UInt64,
+        lanes: [BlockLane], depthMax: Int, blockByteCountMax: Int, isPacked: Bool,
         memories: Memories
     ) throws {
-        // What a fall-back means here, the command says once for all paths.
-        let silent = Logger(label: "perfbench", factory: { _ in SwiftLogNoOpLogHandler() })
         self.memories = memories
-        let pool = try BouncePool(
+        self.storageByteCount = storageByteCount
+        self.depthMax = depthMax
+        self.blockByteCountMax = blockByteCountMax
+        pool = try BouncePool(
             window: memories.window, at: Memories.windowBase, privateMemory: memories.guestMap)
-        self.storage = storage
-        for path in paths {
-            var configuration = BlockEngine.Configuration()
-            configuration.requestCountMax = depthMax
-            configuration.registersMemory = path.registersMemory
-            let engine = try BlockEngine(
-                storage: storage,
-                memoryMap: path.bounces ? memories.windowMap : memories.guestMap,
-                configuration: configuration, logger: silent)
-            loops[path] =
-                path.bounces
-                ? Loop(
-                    mapper: try pool.makeMapper(), engine: engine, depthMax: depthMax,
-                    blockByteCountMax: blockByteCountMax)
-                : Loop(
-                    mapper: IdentityMapper(), engine: engine, depthMax: depthMax,
-                    blockByteCountMax: blockByteCountMax)
+        let setting = BlockQueueSetting(
+            isPacked: isPacked, requestCountMax: depthMax, payloadByteCountMax: blockByteCountMax)
+        for lane in lanes {
+            switch lane.via {
+            case .engine:
+                guard let storage else { continue }
+                loops[lane] = try engineLoop(lane.path, storage)
+            case .virtqueue:
+                guard let storage else { continue }
+                loops[lane] = try queueLoop(lane.path, storage, setting)
+            case .vhostUser:
+                guard let backend else { continue }
+                loops[lane] = socketLoop(lane.path, backend, setting)
+            }
         }
     }
-}
 
-/// A closed loop, whatever its mapper.
-protocol PathLoop: AnyObject {
-    var latencies: LatencyHistogram { get }
-    var usesFixedBuffers: Bool { get }
-    var registrationRefusal: SystemCallError? { get }
-    var ringFlagNames: [String] { get }
-
-    func reset()
-    func perform(_ operation: BlockOperation, sector: UInt64, buffer: GuestRange) throws
-    func run(
-        _ plan: BlockCase, buffers: inout GuestBuffers, source: inout RequestSource,
-        seconds: Double, measures: Bool
-    ) throws -> RoundSample
-}
-
-/// Holds a closed loop in place; called once a round.
-private final class Loop<Mapper: DMAMapper & ~Copyable>: PathLoop {
-    private var loop: ClosedLoop<Mapper>
-    let usesFixedBuffers: Bool
-    let registrationRefusal: SystemCallError?
-    let ringFlagNames: [String]
-
-    init(
-        mapper: consuming Mapper, engine: consuming BlockEngine, depthMax: Int,
-        blockByteCountMax: Int
-    ) {
-        usesFixedBuffers = engine.usesFixedBuffers
-        registrationRefusal = engine.registrationRefusal
-        ringFlagNames = engine.ringFlagNames
-        loop = ClosedLoop(
-            mapper: mapper, engine: engine, depthMax: depthMax,
-            blockByteCountMax: blockByteCountMax)
+    private func engineLoop(_ path: BlockPath, _ storage: BlockStorage) throws -> PathLoop {
+        var configuration = BlockEngine.Configuration()
+        configuration.requestCountMax = depthMax
+        configuration.registersMemory = path.registersMemory
+        let engine = try BlockEngine(
+            storage: storage,
+            memoryMap: path.bounces ? memories.windowMap : memories.guestMap,
+            configuration: configuration, logger: silent)
+        let facts = PathLoop.Facts(
+            usesFixedBuffers: engine.usesFixedBuffers,
+            registrationRefusal: engine.registrationRefusal, ringFlagNames: engine.ringFlagNames)
+        return path.bounces
+            ? PathLoop(
+                EngineTarget(
+                    mapper: try pool.makeMapper(), engine: engine, rowCount: depthMax,
+                    blockByteCountMax: blockByteCountMax), rowCount: depthMax, facts: facts)
+            : PathLoop(
+                EngineTarget(
+                    mapper: IdentityMapper(), engine: engine, rowCount: depthMax,
+                    blockByteCountMax: blockByteCountMax), rowCount: depthMax, facts: facts)
     }
 
-    var latencies: LatencyHistogram { loop.latencies }
-
-    func reset() {
-        loop.reset()
+    private func queueLoop(
+        _ path: BlockPath, _ storage: BlockStorage, _ setting: BlockQueueSetting
+    ) throws -> PathLoop {
+        if path.bounces {
+            let driver = try driver(of: try pool.makeMapper(), setting)
+            let device = try device(path, storage, driver.queueConfiguration)
+            let facts = PathLoop.Facts(usesFixedBuffers: device.usesFixedBuffers)
+            return PathLoop(
+                QueueTarget(driver: driver, device: device), rowCount: depthMax, facts: facts)
+        }
+        let driver = try driver(of: IdentityMapper(), setting)
+        let device = try device(path, storage, driver.queueConfiguration)
+        let facts = PathLoop.Facts(usesFixedBuffers: device.usesFixedBuffers)
+        return PathLoop(
+            QueueTarget(driver: driver, device: device), rowCount: depthMax, facts: facts)
     }
 
-    func perform(_ operation: BlockOperation, sector: UInt64, buffer: GuestRange) throws {
-        try loop.perform(operation, sector: sector, buffer: buffer)
+    private func driver<Mapper: DMAMapper & ~Copyable>(
+        of mapper: consuming Mapper, _ setting: BlockQueueSetting
+    ) throws -> BlockDriver<Mapper> {
+        let layout = setting.layout(features: setting.features)
+        return try BlockDriver(
+            mapper: mapper, memory: try pool.allocateCoherent(byteCount: layout.byteCount),
+            layout: layout, features: setting.features, payloadByteCountMax: blockByteCountMax)
     }
 
-    func run(
-        _ plan: BlockCase, buffers: inout GuestBuffers, source: inout RequestSource,
-        seconds: Double, measures: Bool
-    ) throws -> RoundSample {
-        try loop.run(
-            plan, buffers: &buffers, source: &source, seconds: seconds, measures: measures)
+    private func device(
+        _ path: BlockPath, _ storage: BlockStorage, _ queue: QueueConfiguration
+    ) throws -> BlockQueue {
+        var configuration = BlockQueue.Configuration()
+        configuration.requestCountMax = depthMax
+        configuration.registersMemory = path.registersMemory
+        return try BlockQueue(
+            storage: storage,
+            setup: QueueSetup(
+                configuration: queue, memoryMap: deviceMap(path),
+                position: .start(isPacked: queue.isPacked), kick: nil, call: nil),
+            configuration: configuration, logger: silent)
+    }
+
+    private func socketLoop(
+        _ path: BlockPath, _ backend: BackendProcess, _ setting: BlockQueueSetting
+    ) -> PathLoop {
+        let pool = pool
+        return path.bounces
+            ? PathLoop(
+                SocketTarget(
+                    backend: backend, setting: setting, deviceMap: deviceMap(path), pool: pool
+                ) { try pool.makeMapper() }, rowCount: depthMax)
+            : PathLoop(
+                SocketTarget(
+                    backend: backend, setting: setting, deviceMap: deviceMap(path), pool: pool
+                ) { IdentityMapper() }, rowCount: depthMax)
+    }
+
+    /// What a device behind a queue sees: the window, in which rings are on every path, and on direct
+    /// ones all of guest memory.
+    private func deviceMap(_ path: BlockPath) -> MemoryMap {
+        path.bounces ? memories.windowMap : memories.wholeMap
     }
 }

@@ -1,5 +1,6 @@
 import BlockBackend
 import SharedMemory
+import Virtqueue
 
 /// The requests that one path makes in one round.
 ///

@@ -1,6 +1,7 @@
 import BlockBackend
 import SharedMemory
 import SystemPackage
+import Virtqueue
 
 /// `--verify`: what was written through one path is what every path, and plain `pread(2)`, reads.
 ///
@@ -8,28 +9,41 @@ import SystemPackage
 /// stale data of an earlier pass is seen.
 struct Verification {
     let stand: BlockStand
-    let paths: [BlockPath]
-    let file: FilePath
+    let lanes: [BlockLane]
+    /// `nil` where the storage is another process's alone.
+    let file: FilePath?
+
+    /// The lane whose backend is connected.
+    private var connected: BlockLane?
 
     private static let blockCountMax = 64
 
+    init(stand: BlockStand, lanes: [BlockLane], file: FilePath?) {
+        self.stand = stand
+        self.lanes = lanes
+        self.file = file
+    }
+
     /// - Throws: `BenchFailure` that names the first difference.
-    func run(_ blockByteCounts: [Int]) throws {
-        let descriptor = try FileDescriptor.open(file, .readOnly, options: .closeOnExec)
-        defer { try? descriptor.close() }
+    mutating func run(_ blockByteCounts: [Int]) throws {
+        let descriptor = try file.map {
+            try FileDescriptor.open($0, .readOnly, options: .closeOnExec)
+        }
+        defer { try? descriptor?.close() }
         for byteCount in blockByteCounts {
-            for (index, writer) in paths.enumerated() where !Interruption.isRequested {
+            for (index, writer) in lanes.enumerated() where !Interruption.isRequested {
                 try check(writer, seed: UInt64(index + 1), byteCount, against: descriptor)
             }
         }
+        if let connected { stand.loops[connected]?.disconnect() }
     }
 
-    private func check(
-        _ writer: BlockPath, seed: UInt64, _ byteCount: Int, against descriptor: FileDescriptor
+    private mutating func check(
+        _ writer: BlockLane, seed: UInt64, _ byteCount: Int, against descriptor: FileDescriptor?
     ) throws {
         var buffers = GuestBuffers(
             guestMemoryByteCount: stand.memories.guest.byteCount, bufferByteCount: byteCount)
-        let blockCount = Int(stand.storage.byteCount) / byteCount
+        let blockCount = Int(stand.storageByteCount) / byteCount
         let checked = min(blockCount, Self.blockCountMax)
         let blocks = (0..<checked).map { $0 * (blockCount - 1) / max(checked - 1, 1) }
         for block in blocks {
@@ -41,31 +55,38 @@ struct Verification {
         for block in blocks {
             let expected = contents(block, seed, byteCount)
             let position = Int64(block * byteCount)
-            let count = try plain.read(
-                from: descriptor, atFileOffset: position, offset: 0, byteCount: byteCount)
-            try compare(
-                plain.bytes(at: 0, byteCount: count), expected, writer, "pread", position)
-            for reader in paths {
+            if let descriptor {
+                let count = try plain.read(
+                    from: descriptor, atFileOffset: position, offset: 0, byteCount: byteCount)
+                try compare(
+                    plain.bytes(at: 0, byteCount: count), expected, writer, "pread", position)
+            }
+            for reader in lanes {
                 let buffer = buffers.next()
                 stand.memories.guest.fill(at: offset(buffer), byteCount: byteCount, with: 0xEE)
                 try transfer(.read, reader, block, buffer)
                 try compare(
                     stand.memories.guest.bytes(at: offset(buffer), byteCount: byteCount), expected,
                     writer,
-                    reader.rawValue, position)
+                    reader.description, position)
             }
         }
     }
 
-    private func transfer(
-        _ operation: BlockOperation, _ path: BlockPath, _ block: Int, _ buffer: GuestRange
+    private mutating func transfer(
+        _ operation: BlockOperation, _ lane: BlockLane, _ block: Int, _ buffer: GuestRange
     ) throws {
         let sector = UInt64(block * (buffer.byteCount / sectorByteCount))
-        try stand.loops[path]?.perform(operation, sector: sector, buffer: buffer)
+        if connected != lane {
+            if let connected { stand.loops[connected]?.disconnect() }
+            connected = lane
+        }
+        try stand.loops[lane]?.perform(
+            RequestSource.Request(buffer: buffer, operation: operation, sector: sector))
     }
 
     private func compare(
-        _ found: [UInt8], _ expected: [UInt8], _ writer: BlockPath, _ reader: String,
+        _ found: [UInt8], _ expected: [UInt8], _ writer: BlockLane, _ reader: String,
         _ position: Int64
     ) throws {
         guard found != expected else { return }
@@ -73,7 +94,7 @@ struct Verification {
         throw BenchFailure(
             .wrongData,
             "verify: byte \(position + Int64(difference?.offset ?? found.count)) was written through "
-                + "\(writer.rawValue) and reads differently through \(reader)")
+                + "\(writer.description) and reads differently through \(reader)")
     }
 
     private func contents(_ block: Int, _ seed: UInt64, _ byteCount: Int) -> [UInt8] {

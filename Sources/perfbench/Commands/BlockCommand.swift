@@ -1,11 +1,13 @@
 import ArgumentParser
 import BlockBackend
 import FoundationEssentials
+import Glibc
 import Logging
 import SharedMemory
 import SwiotlbPool
 import SystemPackage
 import Uring
+import Virtqueue
 
 /// `perfbench block`: bouncing against direct access, on a real file.
 struct BlockCommand: ParsableCommand {
@@ -34,8 +36,29 @@ struct BlockCommand: ParsableCommand {
     @Option(help: "Numbers of requests under way, a list; 1 to 4096.")
     var depth = CommaList([1, 32])
 
-    @Option(help: "Paths to compare, a list of: direct, direct-fixed, bounce, bounce-unregistered.")
-    var path = CommaList(BlockPath.allCases)
+    @Option(
+        help: """
+            Paths to compare, a list of: direct, direct-fixed, bounce, bounce-unregistered (default: all \
+            that --via has).
+            """)
+    var path: CommaList<BlockPath>?
+
+    @Option(
+        help: """
+            Ways to the storage, a list of: engine (no queue), virtqueue (both sides of one in this \
+            process), vhost-user (the backend is another process).
+            """)
+    var via = CommaList([BlockVia.engine])
+
+    @Option(
+        help: """
+            Unix socket of a vhost-user-blk backend to use with --via vhost-user; without it, bounced is \
+            started, which is looked for beside this program.
+            """)
+    var socket: String?
+
+    @Flag(help: "Use packed virtqueues, where the backend has them, instead of split ones.")
+    var packed = false
 
     @Flag(help: "Go through the page cache instead of around it (O_DIRECT).")
     var buffered = false
@@ -75,6 +98,19 @@ struct BlockCommand: ParsableCommand {
                 "--window \(common.window) is smaller than one request of "
                     + "\(ByteSize(blockByteCountMax)); use at least \(ByteSize(window))")
         }
+        guard !lanes.isEmpty else {
+            throw ValidationError(
+                "--path \(path.map { "\($0)" } ?? "") has nothing that --via \(via) offers; vhost-user has "
+                    + "direct and bounce")
+        }
+        guard socket == nil || via.items.contains(.vhostUser) else {
+            throw ValidationError("--socket is of use with --via vhost-user only")
+        }
+        if writes, let socket, !overwrite {
+            throw ValidationError(
+                "this run would write to the storage behind \(socket), destroying its contents; "
+                    + "confirm with --overwrite")
+        }
         if writes, file != nil, !overwrite {
             throw ValidationError(
                 "this run would write to \(file ?? ""), destroying its contents; "
@@ -89,6 +125,16 @@ struct BlockCommand: ParsableCommand {
     private var writes: Bool { pattern.writes || verify }
     private var blockByteCountMax: Int { blockSize.items.map(\.byteCount).max() ?? 0 }
     private var depthMax: Int { depth.items.max() ?? 1 }
+
+    /// What is compared: every path that every way has.
+    private var lanes: [BlockLane] {
+        via.items.flatMap { via in
+            (path?.items ?? via.paths).filter { via.paths.contains($0) }
+                .map { BlockLane(via: via, path: $0) }
+        }
+    }
+
+    private var hasLocalLanes: Bool { via.items.contains { $0 != .vhostUser } }
 
     private var cases: [BlockCase] {
         blockSize.items.flatMap { size in
@@ -105,25 +151,38 @@ struct BlockCommand: ParsableCommand {
         // Before a temporary file is filled for nothing.
         _ = try Ring(entryCount: 1)
         var measurement = BlockMeasurement(
-            paths: path.items, roundCount: common.rounds, roundSeconds: common.roundSeconds)
+            lanes: lanes, roundCount: common.rounds, roundSeconds: common.roundSeconds)
         var progress = ProgressLine(
             stepCount: cases.count * measurement.stepCountPerCase,
             secondsPerStep: measurement.secondsPerStep)
         defer { progress.clear() }
 
-        let scratch = try file == nil ? makeScratchFile(progress) : nil
-        let storagePath = scratch?.path ?? FilePath(file ?? "")
-        let storage = try openStorage(storagePath)
+        let needsFile = hasLocalLanes || socket == nil
+        let scratch = try needsFile && file == nil ? makeScratchFile(progress) : nil
+        let storagePath = scratch?.path ?? file.map { FilePath($0) }
+        let storage = try storagePath.map { try openStorage($0) }
+        let backend = try makeBackend(serving: storagePath)
+        // What the paths of a run have in common.
+        let byteCount = try min(
+            storage?.byteCount ?? .max, backend?.storageByteCount() ?? .max)
+        guard byteCount >= UInt64(blockByteCountMax) else {
+            throw BenchFailure(
+                .noInput,
+                "\(storagePath?.string ?? socket ?? "") has \(byteCount) bytes, less than one block of "
+                    + "\(ByteSize(blockByteCountMax))")
+        }
         progress.clear()  // of what the libraries may have to say while they are set up
         let stand = try BlockStand(
-            storage: storage, paths: path.items, depthMax: depthMax,
-            blockByteCountMax: blockByteCountMax,
-            memories: try Memories(common, logger: .toStandardError))
+            storage: storage, backend: backend, storageByteCount: byteCount, lanes: lanes,
+            depthMax: depthMax, blockByteCountMax: blockByteCountMax, isPacked: packed,
+            memories: try Memories(
+                common, sharesGuest: backend != nil, logger: .toStandardError))
         noteRefusedRegistration(stand)
         if verify {
             progress.show("verifying")
-            try Verification(stand: stand, paths: path.items, file: storagePath)
-                .run(blockSize.items.map(\.byteCount))
+            var verification = Verification(
+                stand: stand, lanes: lanes, file: storagePath)
+            try verification.run(blockSize.items.map(\.byteCount))
         }
 
         var results: [BlockMeasurement.CaseResult] = []
@@ -141,7 +200,7 @@ struct BlockCommand: ParsableCommand {
         }
         progress.clear()
         let report = Report(
-            results, on: stand, paths: path.items, host: facts(stand),
+            results, on: stand, lanes: lanes, host: facts(stand, storage),
             interrupted: Interruption.isRequested, failure: failure?.message)
         try output.write(report: common.format == .json ? report.json() : report.table)
         if let failure = failure ?? results.firstFailure { throw failure }
@@ -165,35 +224,48 @@ struct BlockCommand: ParsableCommand {
         var options: BlockStorage.Options = []
         if !writes { options.insert(.readOnly) }
         if buffered { options.insert(.buffered) }
-        let storage = try BlockStorage(path: path, options: options)
-        guard storage.byteCount >= UInt64(blockByteCountMax) else {
-            throw BenchFailure(
-                .noInput,
-                "\(path) has \(storage.byteCount) bytes, less than one block of "
-                    + "\(ByteSize(blockByteCountMax))")
-        }
-        return storage
+        return try BlockStorage(path: path, options: options)
+    }
+
+    /// The other process, where one is asked for.
+    private func makeBackend(serving path: FilePath?) throws -> BackendProcess? {
+        guard via.items.contains(.vhostUser) else { return nil }
+        if let socket { return try BackendProcess(socket: FilePath(socket)) }
+        let setting = BlockQueueSetting(
+            isPacked: packed, requestCountMax: depthMax, payloadByteCountMax: blockByteCountMax)
+        return try BackendProcess(
+            serving: (path ?? FilePath("")).seenByOthers, readOnly: !writes, buffered: buffered,
+            queueSize: setting.queueSizeMax)
     }
 
     private func noteRefusedRegistration(_ stand: BlockStand) {
-        let refused = path.items.filter { stand.loops[$0]?.registrationRefusal != nil }
+        let refused = lanes.filter { stand.loops[$0]?.facts.registrationRefusal != nil }
         guard !refused.isEmpty else { return }
         StandardError.write(
             "perfbench: memory could not be registered, so "
-                + refused.map(\.rawValue).joined(separator: " and ")
+                + refused.map(\.description).joined(separator: " and ")
                 + " runs without fixed buffers; raise RLIMIT_MEMLOCK (ulimit -l)\n")
     }
 
-    private func facts(_ stand: BlockStand) -> HostFacts {
+    private func facts(_ stand: BlockStand, _ storage: BlockStorage?) -> HostFacts {
         var facts = HostFacts(common: common, memories: stand.memories)
-        let loops = path.items.compactMap { stand.loops[$0] }
-        facts.ringFlags = loops.first?.ringFlagNames ?? []
+        let loops = lanes.compactMap { stand.loops[$0]?.facts }
+        facts.ringFlags = loops.first { !$0.ringFlagNames.isEmpty }?.ringFlagNames ?? []
         facts.fixedBuffers = loops.contains { $0.usesFixedBuffers }
-        facts.storage = HostFacts.Storage(
-            bytes: stand.storage.byteCount, direct: stand.storage.isDirect,
-            blockDevice: stand.storage.isBlockDevice,
-            offsetAlignment: stand.storage.alignment?.offset ?? 0,
-            memoryAlignment: stand.storage.alignment?.memory ?? 0)
+        facts.storage = storage.map {
+            HostFacts.Storage(
+                bytes: $0.byteCount, direct: $0.isDirect, blockDevice: $0.isBlockDevice,
+                offsetAlignment: $0.alignment?.offset ?? 0,
+                memoryAlignment: $0.alignment?.memory ?? 0)
+        }
         return facts
+    }
+}
+
+extension FilePath {
+    /// A path that leads other processes to the same file: one through `/proc/self` would lead them to
+    /// their own.
+    fileprivate var seenByOthers: FilePath {
+        FilePath(string.replacing("/proc/self/", with: "/proc/\(getpid())/"))
     }
 }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 
 /// Nanoseconds since an arbitrary point, that never go back.
@@ -35,8 +36,35 @@ struct CPUTime {
         return CPUTime(user: total * share, system: total * (1 - share))
     }
 
+    /// The time that another process has used until now; `nil` where there is none, or the system does
+    /// not tell.
+    init?(ofProcess pid: pid_t) {
+        var clock = clockid_t()
+        var time = timespec()
+        // SAFETY: both are locals.
+        guard unsafe clock_getcpuclockid(pid, &clock) == 0, unsafe clock_gettime(clock, &time) == 0
+        else { return nil }
+        let total = Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+        // The name may hold anything, brackets too; what follows the last of them are numbers.
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
+        let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
+        let user = fields.count > 12 ? Double(fields[11]) ?? 0 : 0
+        let system = fields.count > 12 ? Double(fields[12]) ?? 0 : 0
+        let share = user + system > 0 ? user / (user + system) : 0
+        self.init(user: total * share, system: total * (1 - share))
+    }
+
+    init(user: Double, system: Double) {
+        self.user = user
+        self.system = system
+    }
+
     private static func seconds(_ time: timeval) -> Double {
         Double(time.tv_sec) + Double(time.tv_usec) / 1e6
+    }
+
+    static func + (left: CPUTime, right: CPUTime) -> CPUTime {
+        CPUTime(user: left.user + right.user, system: left.system + right.system)
     }
 
     static func - (left: CPUTime, right: CPUTime) -> CPUTime {

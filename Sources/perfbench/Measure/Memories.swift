@@ -11,12 +11,27 @@ struct Memories {
 
     var guestMap: MemoryMap { MemoryMap(guest, at: GuestBuffers.base) }
     var windowMap: MemoryMap { MemoryMap(window, at: Self.windowBase) }
+    /// Guest memory and window.
+    var wholeMap: MemoryMap {
+        do {
+            return try MemoryMap(guestMap.regions + windowMap.regions)
+        } catch {
+            preconditionFailure("the window is above guest memory")
+        }
+    }
     var floor: CopyFloor { CopyFloor(guest: guest, window: window) }
 
-    init(_ common: CommonOptions, logger: Logger) throws(SystemCallError) {
-        guest = try HostMemory.anonymous(
-            byteCount: common.guestMemory.byteCount,
-            pages: common.hugePages ? .transparentHuge : .base)
+    /// - Parameter sharesGuest: whether guest memory can be given to another process.
+    init(
+        _ common: CommonOptions, sharesGuest: Bool = false, logger: Logger
+    ) throws(SystemCallError) {
+        let pages: HostMemory.Pages = common.hugePages ? .transparentHuge : .base
+        let byteCount = common.guestMemory.byteCount
+        guest =
+            sharesGuest
+            ? try HostMemory.window(
+                byteCount: byteCount, pages: pages, name: "guest-memory", logger: logger)
+            : try HostMemory.anonymous(byteCount: byteCount, pages: pages)
         window = try HostMemory.window(
             byteCount: common.window.byteCount, pages: common.hugePages ? .reservedHuge : .base,
             logger: logger)

@@ -3,7 +3,7 @@ import Histogram
 /// One path of one case, as reported.
 struct BlockRun: Encodable {
     let workload = "block"
-    let via = "engine"
+    let via: BlockVia
     let path: BlockPath
     let rw: ReadWrite
     let blockBytes: Int
@@ -61,10 +61,11 @@ struct BlockRun: Encodable {
     }
 
     init(
-        _ result: BlockMeasurement.CaseResult, path: BlockPath, samples: [RoundSample],
+        _ result: BlockMeasurement.CaseResult, lane: BlockLane, samples: [RoundSample],
         latencies: LatencyHistogram, fixedBuffers: Bool
     ) {
-        self.path = path
+        via = lane.via
+        path = lane.path
         rw = result.plan.pattern
         blockBytes = result.plan.blockByteCount
         depth = result.plan.depth
@@ -87,7 +88,7 @@ struct BlockRun: Encodable {
 extension Report where Run == BlockRun {
     /// Puts results together.
     init(
-        _ results: [BlockMeasurement.CaseResult], on stand: BlockStand, paths: [BlockPath],
+        _ results: [BlockMeasurement.CaseResult], on stand: BlockStand, lanes: [BlockLane],
         host: HostFacts, interrupted: Bool, failure: String?
     ) {
         self.host = host
@@ -97,20 +98,27 @@ extension Report where Run == BlockRun {
         ratios = []
         floors = []
         for result in results where result.roundCount > 0 {
-            for path in paths {
-                guard let samples = result.samples[path], let latencies = result.latencies[path],
-                    let loop = stand.loops[path]
+            for lane in lanes {
+                guard let samples = result.samples[lane], let latencies = result.latencies[lane],
+                    let loop = stand.loops[lane]
                 else { continue }
                 runs.append(
                     BlockRun(
-                        result, path: path, samples: samples, latencies: latencies,
-                        fixedBuffers: loop.usesFixedBuffers))
+                        result, lane: lane, samples: samples, latencies: latencies,
+                        fixedBuffers: loop.facts.usesFixedBuffers))
             }
-            for path in paths where path != .direct {
-                ratios += Self.ratios(result, of: path, to: .direct)
+            for lane in lanes {
+                func ratios(to via: BlockVia, _ path: BlockPath) -> [Ratio] {
+                    let base = BlockLane(via: via, path: path)
+                    return base == lane ? [] : Self.ratios(result, of: lane, to: base)
+                }
+                self.ratios += ratios(to: lane.via, .direct)
+                if lane.path == .bounce {
+                    self.ratios += ratios(to: lane.via, .directFixed)
+                    self.ratios += ratios(to: lane.via, .bounceUnregistered)
+                }
+                if lane.via != .engine { self.ratios += ratios(to: .engine, lane.path) }
             }
-            ratios += Self.ratios(result, of: .bounce, to: .directFixed)
-            ratios += Self.ratios(result, of: .bounce, to: .bounceUnregistered)
             let floor = Estimate(result.floors)
             floors.append(
                 Floor(
@@ -120,21 +128,22 @@ extension Report where Run == BlockRun {
         }
     }
 
-    /// The ratios of one path to another, where both were measured.
+    /// The ratios of one lane to another, where both were measured.
     ///
     /// `iops` and `cpu_ns_per_op` are quotients. `added_cpu_per_floor` is what the one path needs
     /// more CPU time per operation than the other, in units of the floor of the same round.
     private static func ratios(
-        _ result: BlockMeasurement.CaseResult, of path: BlockPath, to base: BlockPath
+        _ result: BlockMeasurement.CaseResult, of lane: BlockLane, to base: BlockLane
     ) -> [Ratio] {
-        guard let samples = result.samples[path], let bases = result.samples[base] else {
+        guard let samples = result.samples[lane], let bases = result.samples[base] else {
             return []
         }
         func ratio(_ metric: String, _ values: [Double]) -> Ratio {
             let estimate = Estimate(values)
             return Ratio(
-                workload: "block", via: "engine", metric: metric, of: path.rawValue,
-                to: base.rawValue, rw: result.plan.pattern,
+                workload: "block", via: lane.via.rawValue,
+                toVia: base.via == lane.via ? nil : base.via.rawValue, metric: metric,
+                of: lane.path.rawValue, to: base.path.rawValue, rw: result.plan.pattern,
                 blockBytes: result.plan.blockByteCount, depth: result.plan.depth,
                 median: estimate.median, low: estimate.low, high: estimate.high)
         }
@@ -145,7 +154,7 @@ extension Report where Run == BlockRun {
                 "cpu_ns_per_op",
                 pairs.map { $0.cpuNanosecondsPerOperation / $1.cpuNanosecondsPerOperation }),
         ]
-        if path.bounces, !base.bounces {
+        if lane.path.bounces, !base.path.bounces {
             ratios.append(
                 ratio(
                     "added_cpu_per_floor",

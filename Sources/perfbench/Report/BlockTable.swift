@@ -6,7 +6,7 @@ extension Report where Run == BlockRun {
             header: [
                 "case", "path", "IOPS", "MB/s", "p50 µs", "p99 µs", "CPU µs/op", "user", "sys",
                 "copied", "full", "IOPS / direct", "CPU / direct", "added CPU / memcpy",
-            ], leftAlignedCount: 2)
+            ] + (hasSeveralWays ? ["IOPS / engine", "CPU / engine"] : []), leftAlignedCount: 2)
         var former: String?
         for run in runs {
             let name = "\(run.rw.rawValue) \(ByteSize(run.blockBytes)) ×\(run.depth)"
@@ -14,8 +14,8 @@ extension Report where Run == BlockRun {
             table.append(
                 [
                     former == name ? "" : name,
-                    run.path.rawValue
-                        + (run.path.registersMemory && !run.fixedBuffers ? " (!)" : ""),
+                    BlockLane(via: run.via, path: run.path).description
+                        + (run.lacksFixedBuffers ? " (!)" : ""),
                     run.iops.median.short, (run.bwBytes / 1e6).fixed(0),
                     Double(run.clatNs.percentile["50.000000"] ?? 0).microseconds,
                     Double(run.clatNs.percentile["99.000000"] ?? 0).microseconds,
@@ -24,7 +24,9 @@ extension Report where Run == BlockRun {
                     run.poolFull == 0 ? "" : "\(run.poolFull)",
                     ratioText(run, "iops"), ratioText(run, "cpu_ns_per_op"),
                     ratioText(run, "added_cpu_per_floor") + floorText(run),
-                ])
+                ]
+                    + (hasSeveralWays
+                        ? [engineText(run, "iops"), engineText(run, "cpu_ns_per_op")] : []))
             former = name
         }
         return heading + table.text + legend
@@ -55,7 +57,7 @@ extension Report where Run == BlockRun {
             "added CPU / memcpy: CPU time per operation that the path needs more than direct, in copies"
                 + " of the payload by memcpy (µs in parentheses).",
         ]
-        if runs.contains(where: { $0.path.registersMemory && !$0.fixedBuffers }) {
+        if runs.contains(where: { $0.lacksFixedBuffers }) {
             lines.append(
                 "(!) memory could not be registered: this path ran without fixed buffers."
                     + " RLIMIT_MEMLOCK is \(host.memlockBytes) bytes; raise it (ulimit -l).")
@@ -81,11 +83,25 @@ extension Report where Run == BlockRun {
     private func ratioText(_ run: BlockRun, _ metric: String) -> String {
         guard
             let ratio = ratios.first(where: {
-                $0.metric == metric && $0.of == run.path.rawValue && $0.to == "direct"
+                $0.metric == metric && $0.via == run.via.rawValue && $0.toVia == nil
+                    && $0.of == run.path.rawValue && $0.to == "direct"
                     && $0.rw == run.rw && $0.blockBytes == run.blockBytes && $0.depth == run.depth
             })
         else { return "" }
         return ratio.text
+    }
+
+    private var hasSeveralWays: Bool {
+        ratios.contains { $0.toVia == BlockVia.engine.rawValue }
+    }
+
+    /// The ratio to the same path by the engine alone.
+    private func engineText(_ run: BlockRun, _ metric: String) -> String {
+        ratios.first {
+            $0.metric == metric && $0.via == run.via.rawValue
+                && $0.toVia == BlockVia.engine.rawValue && $0.of == run.path.rawValue
+                && $0.rw == run.rw && $0.blockBytes == run.blockBytes && $0.depth == run.depth
+        }?.text ?? ""
     }
 
     private func floorText(_ run: BlockRun) -> String {
@@ -95,5 +111,12 @@ extension Report where Run == BlockRun {
             })
         else { return "" }
         return " (\(floor.memcpyNs.microseconds))"
+    }
+}
+
+extension BlockRun {
+    /// Whether memory was to be registered and is not. Of another process nobody knows.
+    fileprivate var lacksFixedBuffers: Bool {
+        via != .vhostUser && path.registersMemory && !fixedBuffers
     }
 }

@@ -17,6 +17,8 @@ struct Report<Run: Encodable>: Encodable {
     struct Ratio: Encodable {
         let workload: String
         var via: String?
+        /// Of what `to` is, where that is another way to the storage.
+        var toVia: String?
         let metric: String
         let of: String
         let to: String

@@ -1,6 +1,7 @@
 import BlockBackend
 import SharedMemory
 import Testing
+import Virtqueue
 
 /// A request was not taken, though the engine had room.
 struct NotEnqueued: Error {}

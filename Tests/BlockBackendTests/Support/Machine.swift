@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import SystemPackage
 import Uring
+import Virtqueue
 
 /// What this machine lets tests do.
 enum Machine {

@@ -1,6 +1,7 @@
 import BlockBackend
 import SystemPackage
 import Testing
+import Virtqueue
 
 /// Where the storage of an end-to-end test is, and how it is opened.
 enum Place: String, CaseIterable, CustomTestStringConvertible {

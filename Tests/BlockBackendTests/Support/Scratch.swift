@@ -3,6 +3,7 @@ import Glibc
 import SharedMemory
 import SystemPackage
 import TestSupport
+import Virtqueue
 
 /// A tool that a test needs could not be run, or failed.
 struct ToolFailure: Error, CustomStringConvertible {

@@ -1,0 +1,182 @@
+import SharedMemory
+import Uring
+import Virtqueue
+
+/// Why a queue stopped by itself.
+enum BlockQueueStop: Error {
+    case fault(QueueFault)
+    case system(SystemCallError)
+}
+
+extension BlockQueueStop: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .fault(let fault): "the driver broke the queue's rules (\(fault))"
+        case .system(let error): "the system refused to go on (\(error))"
+        }
+    }
+}
+
+/// The turns of a queue, and its waits: one thread, one ring.
+struct BlockQueueLoop {
+    private let kick: EventDescriptor?
+    private let control: EventDescriptor
+    /// Whether the driver has kicked once: before it has, its rings are left alone.
+    private var isKicked: Bool
+    /// For waits with nothing under way: what comes next is the driver's.
+    private var idlePoll: AdaptivePoll
+    /// For waits with requests under way, which last as long as the storage takes.
+    private var busyPoll: AdaptivePoll
+    private var isBusy = true
+
+    /// How many requests are taken, or given back, before the other end is looked at again: the two
+    /// sides work at once only if neither waits for the other's whole batch.
+    private static let batchCount = 8
+
+    init(kick: EventDescriptor?, control: EventDescriptor, isKicked: Bool, poll: AdaptivePoll) {
+        self.kick = kick
+        self.control = control
+        self.isKicked = isKicked || kick == nil
+        idlePoll = poll
+        busyPoll = poll
+    }
+
+    mutating func begin(_ queue: inout BlockQueue) throws(BlockQueueStop) {
+        queue.engine.watch(control.fileDescriptor, as: .control)
+        if let kick { queue.engine.watch(kick.fileDescriptor, as: .kick) }
+        if queue.isResumed { isKicked = true }
+        if isKicked { queue.disableKicks() }
+    }
+
+    /// One turn: takes requests, hands them over, gives back what has ended.
+    ///
+    /// - Returns: whether to call the driver.
+    mutating func turn(_ queue: inout BlockQueue) throws(BlockQueueStop) -> Bool {
+        var taken = 0
+        if isKicked {
+            do throws(QueueFault) {
+                taken = try queue.fetch(atMost: Self.batchCount)
+            } catch {
+                throw .fault(error)
+            }
+            if taken > 0 { try submit(&queue, mayWait: taken < Self.batchCount) }
+        }
+        let ended = queue.reap(atMost: Self.batchCount)
+        if queue.engine.takeWake(.kick) {
+            queue.statistics.kickCount += 1
+            isKicked = true
+            taken += 1
+        }
+        _ = queue.engine.takeWake(.control)
+        isBusy = taken > 0 || ended > 0
+        let isCalling = queue.publish()
+        if isCalling { queue.statistics.callCount += 1 }
+        return isCalling
+    }
+
+    /// Hands over what was taken. Where the storage is known to take its time, and there is nothing to
+    /// take or to show, the wait for it is made in the same system call.
+    private func submit(
+        _ queue: inout BlockQueue, mayWait: Bool
+    ) throws(BlockQueueStop) {
+        // What was refused has ended already, and the driver waits for it.
+        guard mayWait, !queue.hasUnpublished, busyPoll.current == 0, kick != nil,
+            !queue.enableKicks()
+        else {
+            return try enter(&queue, minimumCompletionCount: 0)
+        }
+        queue.statistics.waitCount += 1
+        try enter(&queue, minimumCompletionCount: 1)
+        queue.disableKicks()
+    }
+
+    /// Waits until there is something to do, where there was nothing in the last turn.
+    ///
+    /// - Parameter isWanted: whether the control plane wants something; ends polling. A wait in the
+    ///   kernel is ended by its event.
+    mutating func waitForWork(
+        _ queue: inout BlockQueue, isWanted: () -> Bool
+    ) throws(BlockQueueStop) {
+        guard !isBusy else { return }
+        guard isKicked else {
+            try enter(&queue, minimumCompletionCount: 1)
+            return
+        }
+        let isIdle = queue.engine.isIdle
+        let poll = isIdle ? idlePoll : busyPoll
+        let begin = poll.limit > 0 ? AdaptivePoll.now() : 0
+        if try !findsWork(&queue, isIdle: isIdle, limit: poll.current, since: begin, isWanted),
+            kick != nil, !isWanted()
+        {
+            // Full: what is in the virtqueue has to wait for what is under way.
+            if queue.isFull || !queue.enableKicks() {
+                queue.statistics.waitCount += 1
+                try enter(&queue, minimumCompletionCount: 1)
+            }
+            queue.disableKicks()
+        }
+        guard poll.limit > 0 else { return }
+        let wait = AdaptivePoll.now() - begin
+        if isIdle {
+            idlePoll.note(waitNanoseconds: wait)
+        } else {
+            busyPoll.note(waitNanoseconds: wait)
+        }
+    }
+
+    /// Looks for work for as long as it pays.
+    private func findsWork(
+        _ queue: inout BlockQueue, isIdle: Bool, limit: UInt64, since begin: UInt64,
+        _ isWanted: () -> Bool
+    ) throws(BlockQueueStop) -> Bool {
+        guard limit > 0 || kick == nil else { return false }
+        repeat {
+            for _ in 0..<16 {
+                if !queue.isFull, queue.hasNext {
+                    queue.statistics.pollHitCount += 1
+                    return true
+                }
+                AdaptivePoll.relax()
+            }
+            if !isIdle {
+                try enter(&queue, minimumCompletionCount: 0)
+                if queue.engine.hasCompletion {
+                    queue.statistics.pollHitCount += 1
+                    return true
+                }
+            }
+            if isWanted() { break }
+        } while limit > 0 && AdaptivePoll.now() - begin < limit
+        queue.statistics.pollMissCount += 1
+        return false
+    }
+
+    /// Ends what is under way, and takes nothing more.
+    mutating func drain(_ queue: inout BlockQueue) throws(BlockQueueStop) {
+        while !queue.engine.isIdle {
+            _ = queue.reap()
+            if !queue.engine.isIdle { try enter(&queue, minimumCompletionCount: 1) }
+        }
+    }
+
+    /// The same where the queue has failed, as far as that goes.
+    mutating func abandon(_ queue: inout BlockQueue) {
+        try? drain(&queue)
+    }
+
+    /// Stops watching events. Nothing of them is taken from others who wait for them any more.
+    mutating func end(_ queue: inout BlockQueue) {
+        queue.engine.endWatches()
+        queue.engine.ring.drain()
+    }
+
+    private func enter(
+        _ queue: inout BlockQueue, minimumCompletionCount count: Int
+    ) throws(BlockQueueStop) {
+        do throws(SystemCallError) {
+            try queue.engine.submitAndWait(minimumCompletionCount: count)
+        } catch {
+            throw .system(error)
+        }
+    }
+}

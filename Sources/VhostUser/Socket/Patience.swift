@@ -1,0 +1,25 @@
+import SharedMemory
+import Virtqueue
+
+/// How long a call waits for its peer, and what ends the wait before.
+struct Patience: Sendable {
+    /// Signalled once, and left so, when everything is to end.
+    var stop: EventDescriptor?
+    /// Given up at this moment.
+    var deadline: ContinuousClock.Instant?
+
+    init(stop: EventDescriptor? = nil, milliseconds: Int? = nil) {
+        self.stop = stop
+        deadline = milliseconds.map { .now + .milliseconds($0) }
+    }
+
+    /// What is left, as `poll(2)` takes it.
+    var timeoutMilliseconds: Int32 {
+        guard let deadline else { return -1 }
+        let left = ContinuousClock.now.duration(to: deadline)
+        // Rounded up: a wait of zero that is repeated would spin.
+        let milliseconds =
+            left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000 + 1
+        return left <= .zero ? 0 : Int32(clamping: milliseconds)
+    }
+}

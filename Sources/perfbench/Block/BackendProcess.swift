@@ -1,0 +1,133 @@
+import BlockBackend
+import FoundationEssentials
+import Glibc
+import SharedMemory
+import SystemPackage
+import VhostUser
+import Virtqueue
+
+/// A vhost-user backend in another process: a `bounced` of this run's own, or whoever serves a socket.
+final class BackendProcess {
+    private let socket: FilePath
+    /// The process, where it could be learnt.
+    private let pid: pid_t?
+    /// Whether this run has started it, and ends it.
+    private let isOwn: Bool
+    /// What the socket is in, where it is this run's.
+    private let directory: FilePath?
+
+    static let protocolFeatures: ProtocolFeatures = [.replyAcknowledgement, .configuration]
+
+    private static let startMilliseconds = 10_000
+
+    /// Uses a backend that is there.
+    init(socket: FilePath) throws {
+        self.socket = socket
+        isOwn = false
+        directory = nil
+        pid = try Self.peer(of: socket)
+    }
+
+    /// Starts a backend; the program is looked for beside this one.
+    ///
+    /// - Parameter file: what it serves.
+    init(serving file: FilePath, readOnly: Bool, buffered: Bool, queueSize: Int) throws {
+        let executable =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+            ?? "./perfbench"
+        let program = FilePath(executable).removingLastComponent().appending("bounced")
+        guard FileManager.default.isExecutableFile(atPath: program.string) else {
+            throw BenchFailure(
+                .unavailable,
+                "\(program) is not there; build it with 'swift build -c release --product bounced', or "
+                    + "name a backend's --socket")
+        }
+        let directory = FilePath("/tmp/perfbench-\(getpid())-\(UInt32.random(in: .min ... .max))")
+        // Private, so that nobody else connects. SAFETY: the string lives for the call.
+        guard unsafe mkdir(directory.string, 0o700) == 0 else {
+            throw BenchFailure(
+                .cannotCreate, "\(directory) cannot be made (\(Errno(rawValue: errno)))")
+        }
+        socket = directory.appending("socket")
+        self.directory = directory
+        isOwn = true
+        pid = try Self.spawn(
+            [
+                program.string, "blk", "--socket-path", socket.string, "--blk-file", file.string,
+                "--queue-size", "\(queueSize)",
+            ] + (readOnly ? ["--read-only"] : []) + (buffered ? ["--buffered"] : []))
+        try waitUntilServing()
+    }
+
+    deinit {
+        guard isOwn, let pid else { return }
+        kill(pid, SIGTERM)
+        var status: Int32 = 0
+        // SAFETY: `status` is a local.
+        _ = unsafe waitpid(pid, &status, 0)
+        // SAFETY: the strings live for the calls.
+        unsafe unlink(socket.string)
+        if let directory { unsafe rmdir(directory.string) }
+    }
+
+    /// Connects to it.
+    func connect() throws(VhostUserError) -> VhostUserFrontend {
+        try VhostUserFrontend(connecting: socket)
+    }
+
+    /// Whether the process is there.
+    var isAlive: Bool {
+        guard let pid else { return true }
+        guard isOwn else { return kill(pid, 0) == 0 }
+        var status: Int32 = 0
+        // SAFETY: `status` is a local.
+        return unsafe waitpid(pid, &status, WNOHANG) == 0
+    }
+
+    /// What the process has used so far; nothing where the system does not tell.
+    var cpuTime: CPUTime { pid.flatMap(CPUTime.init(ofProcess:)) ?? CPUTime(user: 0, system: 0) }
+
+    /// How long the device is, in bytes.
+    func storageByteCount() throws -> UInt64 {
+        do {
+            let frontend = try connect()
+            try frontend.negotiate(
+                features: [.version1, .accessPlatform],
+                protocolFeatures: Self.protocolFeatures)
+            let bytes = try frontend.configuration(at: 0, byteCount: 8)
+            return BlockConfiguration(bytes: bytes).sectorCount * UInt64(sectorByteCount)
+        } catch {
+            throw BenchFailure(.unavailable, "the backend cannot be used: \(error)")
+        }
+    }
+
+    private func waitUntilServing() throws {
+        for _ in 0..<Self.startMilliseconds where isAlive {
+            if (try? connect()) != nil { return }
+            usleep(1000)
+        }
+        throw BenchFailure(.unavailable, "the backend that was started does not serve its socket")
+    }
+
+    private static func spawn(_ words: [String]) throws -> pid_t {
+        var pid: pid_t = 0
+        // SAFETY: copies of the words, ended by nil, that live for the call.
+        var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
+        defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
+        let result = unsafe posix_spawn(&pid, words[0], nil, nil, &arguments, environ)
+        guard result == 0 else {
+            throw BenchFailure(
+                .unavailable, "\(words[0]) cannot be started (\(Errno(rawValue: result)))")
+        }
+        return pid
+    }
+
+    /// The process that listens at a path.
+    private static func peer(of path: FilePath) throws -> pid_t? {
+        do {
+            return try VhostUserFrontend(connecting: path).backendProcess
+        } catch {
+            throw BenchFailure(.noInput, "\(path) cannot be connected to (\(error))")
+        }
+    }
+}

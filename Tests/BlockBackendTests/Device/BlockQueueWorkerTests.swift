@@ -1,0 +1,187 @@
+import CLinux
+import Glibc
+import SharedMemory
+import Synchronization
+import SystemPackage
+import TestSupport
+import Testing
+import Virtqueue
+
+@testable import BlockBackend
+
+/// What happens between the control plane and a running queue.
+@Suite(.enabled(if: Machine.hasUring, "io_uring is not permitted here"))
+struct BlockQueueWorkerTests {
+    @Test("Another call descriptor while requests end: none is missed")
+    func newCalls() throws {
+        try BlockDeviceTests.withDevice(poll: 0) { device in
+            var bench = try DeviceBench()
+            try device.startQueue(0, bench.setup())
+            for round in 0..<3000 {
+                bench.submit(BlockHeader.read, sector: 0, slot: 0)
+                bench.publish()
+                if round % 3 == 0 {
+                    bench.call = try EventDescriptor()
+                    device.setCall(bench.call, ofQueue: 0)
+                }
+                #expect(try bench.wait() == 0, "round \(round)")
+            }
+            _ = device.stopQueue(0)
+        }
+    }
+
+    @Test("A call descriptor that was replaced is closed, busy or not")
+    func closedCalls() throws {
+        try BlockDeviceTests.withDevice { device in
+            var bench = try DeviceBench()
+            var setup = bench.setup()
+            let first = try EventDescriptor()
+            let copy = try first.fileDescriptor.duplicate()
+            defer { try? copy.close() }
+            weak var held: EventDescriptor?
+            do {
+                let call = try EventDescriptor(adopting: copy.duplicate())
+                held = call
+                setup.call = call
+                try device.startQueue(0, setup)
+                setup.call = nil
+            }
+            #expect(held != nil)
+            device.setCall(bench.call, ofQueue: 0)
+            for _ in 0..<1000 where held != nil { usleep(1000) }
+            #expect(held == nil)
+            #expect(try bench.run(BlockHeader.read, sector: 0) == 0)
+            _ = device.stopQueue(0)
+        }
+    }
+
+    @Test("A call descriptor that blocks holds up neither a stop nor anything else")
+    func blockingCall() throws {
+        try BlockDeviceTests.withDevice { device in
+            var bench = try DeviceBench(features: [.blockFlush])
+            try device.startQueue(0, bench.setup())
+            #expect(try bench.run(BlockHeader.read, sector: 0) == 0)
+            // As a peer can do with the same open file.
+            let descriptor = bench.call.fileDescriptor.rawValue
+            while eventfd_write(descriptor, .max - 1) != 0 { bench.call.clear() }
+            _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
+            bench.submit(BlockHeader.read, sector: 0, slot: 0)
+            bench.publish()
+            for _ in 0..<1000 where bench.status(0) == 0xEE { usleep(1000) }
+            #expect(bench.status(0) == 0)
+            let start = ContinuousClock.now
+            device.setCall(bench.call, ofQueue: 0)
+            _ = device.statistics
+            #expect(device.stopQueue(0)?.available == 2)
+            #expect(start.duration(to: .now) < .seconds(3))
+        }
+    }
+
+    @Test("A queue that breaks says so once, and can be stopped and started")
+    func fault() throws {
+        try BlockDeviceTests.withDevice { device in
+            for round in 0..<20 {
+                var bench = try DeviceBench(features: [.blockFlush])
+                let faults = Mutex<[QueueFault]>([])
+                var setup = bench.setup()
+                setup.onFault = { fault in faults.withLock { $0.append(fault) } }
+                try device.startQueue(0, setup)
+                #expect(try bench.run(BlockHeader.read, sector: 0) == 0)
+                // The driver's index, far ahead.
+                let offset = setup.configuration.driverArea.rawValue - bench.base.rawValue + 2
+                bench.memory.store(0x8000 as UInt16, at: Int(offset))
+                bench.kick.signal()
+                for _ in 0..<2000 where faults.withLock({ $0.isEmpty }) { usleep(1000) }
+                bench.kick.signal()
+                // It still answers the control plane.
+                #expect(device.statistics[0].faultCount == round + 1)
+                device.setCall(nil, ofQueue: 0)
+                #expect(device.stopQueue(0)?.available == 1)
+                #expect(
+                    faults.withLock { $0 }
+                        == [.availableIndexOutOfRange(available: 0x8000, next: 1)])
+            }
+        }
+    }
+
+    @Test("Statistics can be had by any thread while the queue runs")
+    func statistics() throws {
+        try BlockDeviceTests.withDevice { device in
+            let isOver = Atomic(false)
+            let failures = Atomic(0)
+            onThreads(3) { index in
+                if index > 0 {
+                    var last = 0
+                    while !isOver.load(ordering: .relaxed) {
+                        let count = device.statistics[0].requestCount
+                        if count < last { failures.add(1, ordering: .relaxed) }
+                        last = count
+                    }
+                    return
+                }
+                defer { isOver.store(true, ordering: .relaxed) }
+                do {
+                    for _ in 0..<10 {
+                        var bench = try DeviceBench()
+                        try device.startQueue(0, bench.setup())
+                        for _ in 0..<50 where try bench.run(BlockHeader.read, sector: 0) != 0 {
+                            failures.add(1, ordering: .relaxed)
+                        }
+                        _ = device.stopQueue(0)
+                    }
+                } catch {
+                    failures.add(1, ordering: .relaxed)
+                }
+            }
+            #expect(failures.load(ordering: .relaxed) == 0)
+            #expect(device.statistics[0].readCount == 500)
+        }
+    }
+
+    @Test("A queue that cannot be started leaves nothing running")
+    func badSetup() throws {
+        try BlockDeviceTests.withDevice { device in
+            var bench = try DeviceBench()
+            var setup = bench.setup()
+            setup.configuration.size = 63
+            #expect(throws: QueueStartFailure.fault(.invalidSize(63))) {
+                try device.startQueue(0, setup)
+            }
+            #expect(throws: QueueStartFailure.unavailable) {
+                try device.startQueue(1, bench.setup())
+            }
+            #expect(device.stopQueue(0) == nil)
+            #expect(device.stopQueue(-1) == nil && device.stopQueue(7) == nil)
+            try device.startQueue(0, bench.setup())
+            #expect(try bench.run(BlockHeader.read, sector: 0) == 0)
+            _ = device.stopQueue(0)
+        }
+    }
+
+    @Test("Stopped in the midst of requests, all that was taken is given back")
+    func stopUnderLoad() throws {
+        try BlockDeviceTests.withDevice { device in
+            var bench = try DeviceBench(features: [.blockFlush])
+            var position: QueuePosition?
+            for _ in 0..<100 {
+                var setup = bench.setup(at: position)
+                setup.startsUnkicked = true
+                for slot in 0..<16 { bench.submit(BlockHeader.read, sector: 0, slot: slot) }
+                _ = bench.driver.publish()
+                try device.startQueue(0, setup)
+                let stopped = try #require(device.stopQueue(0))
+                var ended = 0
+                while try bench.driver.nextUsed() != nil { ended += 1 }
+                #expect(ended == Int(stopped.available &- (position?.available ?? 0)))
+                // The rest with the next start.
+                setup.position = stopped
+                try device.startQueue(0, setup)
+                while ended < 16 {
+                    _ = try #require(try bench.wait())
+                    ended += 1
+                }
+                position = device.stopQueue(0)
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Glibc
+import SharedMemory
+import SystemPackage
+import Testing
+
+@testable import VhostUser
+@testable import Virtqueue
+
+/// What bounced says and how it ends where it cannot begin.
+@Suite struct CommandLineTests {
+    private func expectRefusal(
+        _ arguments: [String], _ status: Int32, _ part: String, program: String? = nil
+    ) throws {
+        let end = try Daemon(arguments, program: program).finish()
+        #expect(end.status == status, "said: \(end.complaint)")
+        #expect(end.complaint.contains(part), "said: \(end.complaint)")
+        #expect(!end.complaint.contains("Fatal error"))
+        #expect(end.output.isEmpty)
+    }
+
+    private static let file = "/proc/self/exe"
+
+    @Test(arguments: [
+        ([], "name one socket"), (["--socket-path", "/tmp/x", "--fd", "0"], "name one socket"),
+        (["--socket-path", "/tmp/x"], "name the file"),
+        (["--fd=-1", "--blk-file", "/dev/null"], "--fd -1 is no descriptor"),
+        (["--num-queues", "0"], "--num-queues 0"), (["--num-queues", "257"], "--num-queues 257"),
+        (["--queue-size", "1"], "--queue-size 1 "), (["--queue-size", "48"], "--queue-size 48"),
+        (["--queue-size", "65536"], "--queue-size 65536"),
+        (["--poll-microseconds=-1"], "--poll-microseconds -1"),
+        (["--poll-microseconds", "1000001"], "--poll-microseconds 1000001"),
+        (["--no-such-option"], "Unknown option"), (["rest"], "Unexpected argument"),
+    ])
+    func `what cannot be asked for is refused with status 64`(
+        options: [String], part: String
+    ) throws {
+        let isWhole =
+            options.isEmpty || options.contains { $0 == "--socket-path" || $0.hasPrefix("--fd") }
+        let rest = isWhole ? [] : ["--socket-path", "/tmp/x", "--blk-file", "/dev/null"]
+        try expectRefusal(options + rest, 64, part)
+    }
+
+    @Test(arguments: [
+        ("/nonexistent/file", 66 as Int32, "/nonexistent/file does not exist"),
+        ("/tmp", 66, "/tmp"), ("/dev/null", 66, "/dev/null"),
+    ])
+    func `a file that cannot be served is named`(
+        file: String, status: Int32, part: String
+    ) throws {
+        try expectRefusal(["--socket-path", "/tmp/x", "--blk-file", file], status, part)
+    }
+
+    @Test func `an empty file has nothing to serve`() throws {
+        let name = NSTemporaryDirectory() + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: name) }
+        _ = FileManager.default.createFile(atPath: name, contents: Data(count: 511))
+        try expectRefusal(
+            ["--socket-path", "/tmp/x", "--blk-file", name, "--buffered"], 66,
+            "no whole sector")
+    }
+
+    @Test func `a descriptor that is no socket is refused`() throws {
+        let name = NSTemporaryDirectory() + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: name) }
+        _ = FileManager.default.createFile(atPath: name, contents: Data(count: 4096))
+        for number in ["0", "77"] {
+            try expectRefusal(
+                ["--fd", number, "--blk-file", name, "--buffered"], 64, "no Unix stream socket")
+        }
+    }
+
+    @Test func `a socket cannot be made where there is no directory`() throws {
+        let name = NSTemporaryDirectory() + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: name) }
+        _ = FileManager.default.createFile(atPath: name, contents: Data(count: 4096))
+        try expectRefusal(
+            ["--socket-path", "/nonexistent/socket", "--blk-file", name, "--buffered"], 73,
+            "/nonexistent/socket")
+        // A file that is no socket stays.
+        try expectRefusal(
+            ["--socket-path", name, "--blk-file", name, "--buffered"], 73, "somebody serves")
+        #expect(FileManager.default.fileExists(atPath: name))
+    }
+
+    @Test func `what the program can do is JSON for a management program`() throws {
+        for program in [nil, "bounced-blk"] {
+            let end = try Daemon(["--print-capabilities"], program: program).finish()
+            #expect(end.status == 0 && end.complaint.isEmpty)
+            let value = try JSONSerialization.jsonObject(with: Data(end.output.utf8))
+            let object = try #require(value as? [String: Any])
+            #expect(object["type"] as? String == "block")
+            #expect(object["features"] as? [String] == ["read-only", "blk-file"])
+        }
+    }
+}
