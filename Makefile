@@ -2,10 +2,13 @@
 
 # What perfbench is told by `make bench`; for example: make bench BENCH="--rw randwrite --depth 8"
 BENCH ?=
+# What Tests/Guest/run.py is told by `make test-guest`; for example: GUEST="kill --seed 7"
+GUEST ?=
 
-.PHONY: bench test lint compare-fio setup clean
+.PHONY: bench test test-guest lint fuzz compare-fio compare-backends setup clean
 
 bench: setup
+	swift build -c release --product bounced
 	swift build -c release --product perfbench
 	.build/release/perfbench block $(BENCH)
 
@@ -15,9 +18,24 @@ test: setup
 	BOUNCE_WARNINGS_AS_ERRORS=1 swift test
 	swift test -c release -Xswiftc -enable-testing --scratch-path .build/testable --filter Allocat
 
+# The daemon with real guests in QEMU: some minutes.
+test-guest: setup
+	swift build -c release --product bounced
+	scripts/setup-guest
+	Tests/Guest/run.py $(GUEST)
+
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests Snippets
+	swift format lint --strict --recursive Package.swift Sources Tests Snippets \
+		Fuzz/Package.swift Fuzz/Sources
 	scripts/check-readme
+
+fuzz: setup
+	scripts/fuzz
+
+compare-backends: setup
+	swift build -c release --product bounced
+	swift build -c release --product perfbench
+	scripts/compare-backends
 
 compare-fio: setup
 	swift build -c release --product perfbench
