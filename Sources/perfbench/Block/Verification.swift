@@ -53,22 +53,24 @@ struct Verification {
         }
         let plain = try HostMemory.anonymous(byteCount: byteCount)
         for block in blocks {
-            let expected = contents(block, seed, byteCount)
+            guard let descriptor else { break }
             let position = Int64(block * byteCount)
-            if let descriptor {
-                let count = try plain.read(
-                    from: descriptor, atFileOffset: position, offset: 0, byteCount: byteCount)
-                try compare(
-                    plain.bytes(at: 0, byteCount: count), expected, writer, "pread", position)
-            }
-            for reader in lanes {
+            let count = try plain.read(
+                from: descriptor, atFileOffset: position, offset: 0, byteCount: byteCount)
+            try compare(
+                plain.bytes(at: 0, byteCount: count), contents(block, seed, byteCount), writer,
+                "pread", position)
+        }
+        // Lane by lane: a backend serves one of them at a time.
+        for reader in lanes {
+            for block in blocks {
                 let buffer = buffers.next()
                 stand.memories.guest.fill(at: offset(buffer), byteCount: byteCount, with: 0xEE)
                 try transfer(.read, reader, block, buffer)
                 try compare(
-                    stand.memories.guest.bytes(at: offset(buffer), byteCount: byteCount), expected,
-                    writer,
-                    reader.description, position)
+                    stand.memories.guest.bytes(at: offset(buffer), byteCount: byteCount),
+                    contents(block, seed, byteCount), writer, reader.description,
+                    Int64(block * byteCount))
             }
         }
     }

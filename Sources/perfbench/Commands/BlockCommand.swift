@@ -100,8 +100,8 @@ struct BlockCommand: ParsableCommand {
         }
         guard !lanes.isEmpty else {
             throw ValidationError(
-                "--path \(path.map { "\($0)" } ?? "") has nothing that --via \(via) offers; vhost-user has "
-                    + "direct and bounce")
+                "no path of --path is there --via \(via.items.map(\.rawValue).joined(separator: ",")); "
+                    + "vhost-user has direct and bounce")
         }
         guard socket == nil || via.items.contains(.vhostUser) else {
             throw ValidationError("--socket is of use with --via vhost-user only")
