@@ -110,7 +110,7 @@ let package = Package(
 
         .testTarget(
             name: "SharedMemoryTests",
-            dependencies: ["SharedMemory", "TestSupport", system, logging],
+            dependencies: ["CLinux", "SharedMemory", "TestSupport", system, logging],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "UringTests", dependencies: ["Uring", "SharedMemory", "TestSupport", system],
