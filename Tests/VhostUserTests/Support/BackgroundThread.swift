@@ -28,7 +28,10 @@ final class BackgroundThread<Result: Sendable>: Sendable {
     }
 
     /// Waits for the end. Call it once.
+    ///
+    /// - Precondition: it comes within a minute: better a crash that says where than a hang.
     func join() -> Result {
+        precondition(isFinished(withinMilliseconds: 60_000), "the thread comes to its end")
         pthread_join(thread, nil)
         return outcome.result.withLock { $0 }!
     }
