@@ -112,6 +112,12 @@ public struct BlockEngine: ~Copyable {
     }
 
     deinit {
+        drain()
+    }
+
+    /// Waits for the requests under way, and forgets those that have not begun.
+    func drain() {
+        // Before the ring waits, which a read of the gate's event would keep it doing.
         withdrawFromGate()
         // Before the memory map lets go of what the kernel may still be writing to, and before the
         // gate lets others pass.

@@ -99,7 +99,8 @@ struct BlockQueueLoop {
     ) throws(BlockQueueStop) {
         guard !isBusy else { return }
         guard isKicked else {
-            try enter(&queue, minimumCompletionCount: 1)
+            // The event of a wish that came meanwhile may have been taken already.
+            if !isWanted() { try enter(&queue, minimumCompletionCount: 1) }
             return
         }
         let isIdle = queue.engine.isIdle
@@ -167,7 +168,7 @@ struct BlockQueueLoop {
     /// Stops watching events. Nothing of them is taken from others who wait for them any more.
     mutating func end(_ queue: inout BlockQueue) {
         queue.engine.endWatches()
-        queue.engine.ring.drain()
+        queue.engine.drain()
     }
 
     private func enter(

@@ -184,4 +184,44 @@ struct BlockQueueWorkerTests {
             }
         }
     }
+
+    @Test("Stopped right after it was started, kicked or not, a queue ends", arguments: [0, 50])
+    func earlyStops(poll: Int) throws {
+        try BlockDeviceTests.withDevice(poll: poll) { device in
+            var bench = try DeviceBench()
+            for round in 0..<500 {
+                try device.startQueue(0, bench.setup())
+                if round % 3 == 1 { bench.kick.signal() }
+                // What else wakes a queue that nobody has kicked.
+                if round % 5 == 1 { device.setCall(bench.call, ofQueue: 0) }
+                for _ in 0..<round % 64 { sched_yield() }
+                #expect(device.stopQueue(0)?.available == 0, "round \(round)")
+                bench.kick.clear()
+            }
+        }
+    }
+
+    @Test(
+        "A queue that has kept direct and misaligned requests apart can be stopped",
+        arguments: [Place.tmpfsDirect, .diskDirect])
+    func stopAfterGate(place: Place) throws {
+        try place.withStorage(byteCount: 1 << 20) { storage, _ in
+            let device = BlockDevice(storage: storage)
+            var bench = try DeviceBench()
+            for _ in 0..<50 {
+                bench = try DeviceBench()
+                try device.startQueue(0, bench.setup())
+                for slot in 0..<8 {
+                    bench.submit(
+                        BlockHeader.write, sector: UInt64(slot) * 8, slot: slot, shift: slot & 1)
+                }
+                bench.publish()
+                for _ in 0..<8 {
+                    let slot = try #require(try bench.wait())
+                    #expect(bench.status(slot) == 0)
+                }
+                #expect(device.stopQueue(0)?.available == 8)
+            }
+        }
+    }
 }

@@ -57,13 +57,15 @@ struct DeviceBench: ~Copyable {
 
     private func address(_ offset: Int) -> UInt64 { base.rawValue + UInt64(offset) }
 
-    /// Makes a request of 4096 bytes in a slot, and kicks if that is wanted.
-    mutating func submit(_ type: UInt32, sector: UInt64, slot: Int) {
+    /// Makes a request of 4096 bytes in a slot.
+    ///
+    /// - Parameter shift: how far its payload is from where direct I/O wants it.
+    mutating func submit(_ type: UInt32, sector: UInt64, slot: Int, shift: Int = 0) {
         let offset = offset(slot)
         memory.store(headerBytes(type, sector: sector).span, at: offset)
         memory.store(0xEE as UInt8, at: offset + 64)
         let parts = [
-            GuestRange(address(offset), 16), GuestRange(address(offset + 4096), 4096),
+            GuestRange(address(offset), 16), GuestRange(address(offset + 4096 + shift), 4096),
             GuestRange(address(offset + 64), 1),
         ]
         let isAdded = driver.add(
