@@ -189,6 +189,7 @@ extension BlockEngine {
     /// The ring has more entries than there are requests, and a request is one operation at a time,
     /// so there is always room.
     mutating func prepare(_ row: Int) {
+        if storage.isInMemory, transferAtOnce(row) { return }
         let transfer = table[row]
         let file = transfer.isMisaligned ? Self.bufferedFile : Self.primaryFile
         let offset = transfer.fileOffset + UInt64(transfer.doneByteCount)
@@ -226,5 +227,40 @@ extension BlockEngine {
                     fileOffset: offset, byteCount: UInt64(left), tag: tag)
             }
         precondition(isPrepared, "the ring has room for every request")
+    }
+
+    /// Transfers a request's payload, all of it, if there is something to transfer: what is to be
+    /// allocated, or written without a payload, takes its time in memory too.
+    private mutating func transferAtOnce(_ row: Int) -> Bool {
+        let file =
+            (table[row].isMisaligned ? storage.bufferedDescriptor : nil) ?? storage.descriptor
+        while true {
+            let transfer = table[row]
+            let offset = transfer.fileOffset + UInt64(transfer.doneByteCount)
+            let result: Int32
+            switch transfer.step {
+            case .read, .write:
+                let direction: TransferDirection = transfer.step == .read ? .read : .write
+                if let range = transfer.range {
+                    result = ImmediateTransfer.perform(
+                        direction, range, file: file, fileOffset: offset)
+                } else if let list = transfer.list {
+                    result = ImmediateTransfer.perform(
+                        direction, list, of: vectors, file: file, fileOffset: offset)
+                } else {
+                    preconditionFailure("a transfer has a payload")
+                }
+            case .sync: result = ImmediateTransfer.sync(file: file)
+            case .discard, .allocateZeroes, .writeZeroes: return false
+            }
+            switch table[row].advance(result, vectors: vectors) {
+            case .goOn: continue
+            case .done(let status, let errno):
+                table[row].settledStatus = status
+                table[row].settledErrno = errno
+                settled.append(row, of: &table)
+                return true
+            }
+        }
     }
 }

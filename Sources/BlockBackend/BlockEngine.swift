@@ -9,8 +9,10 @@ import Virtqueue
 ///
 /// ```
 /// enqueue ─▶ check ─▶ gate ─▶ ring ─▶ kernel
-///              │                        │
-///              └─▶ settled ─▶ nextCompletion ◀┘
+///              │        │               │
+///              │     in memory          │
+///              ▼        ▼               ▼
+///              └─▶ settled ─▶ nextCompletion
 /// ```
 ///
 /// Requests are enqueued with a tag, handed over together by
@@ -19,7 +21,9 @@ import Virtqueue
 /// a refused one with a status instead of a trap.
 ///
 /// A request whose payload lies in registered memory is a fixed-buffer operation, one whose payload
-/// is a single range (or ranges that touch) a plain one, any other a vectored one.
+/// is a single range (or ranges that touch) a plain one, any other a vectored one. Where the storage
+/// is in memory (``BlockStorage/isInMemory``) `enqueue` transfers at once instead: there is nothing
+/// to wait for, and the ring would have the kernel wake a thread of its own for each request.
 ///
 /// **Trust.** Operation, position and ranges may come from a hostile driver; none is used
 /// unchecked.
@@ -60,7 +64,8 @@ public struct BlockEngine: ~Copyable {
     let eventCount: HostMemory
     /// Whether a read of the gate's event is under way.
     var isReadingGateEvent = false
-    /// Requests that end without the kernel: refused ones, and transfers of nothing.
+    /// Requests that have ended without the ring: refused ones, transfers of nothing, and those of
+    /// storage in memory.
     var settled = TransferQueue()
     var wakes: EngineWakes
 
@@ -136,6 +141,9 @@ public struct BlockEngine: ~Copyable {
     /// Whether no request is under way.
     public var isIdle: Bool { table.isEmpty }
 
+    /// Whether the kernel has not been handed yet all that was enqueued.
+    var hasUnsubmitted: Bool { ring.preparedCount > 0 || isWaitingAtGate }
+
     /// Hands enqueued requests to the kernel and waits, in one system call.
     ///
     /// - Parameter minimumCompletionCount: how many operations of the ring to wait for; 0 not to
@@ -165,7 +173,8 @@ public struct BlockEngine: ~Copyable {
     /// ``submitAndWait(minimumCompletionCount:)``. No system call.
     public mutating func nextCompletion() -> BlockCompletion? {
         if let row = settled.removeFirst(of: &table) {
-            return finish(row, status: table[row].settledStatus ?? .ioError, errno: nil)
+            return finish(
+                row, status: table[row].settledStatus ?? .ioError, errno: table[row].settledErrno)
         }
         while let completion = ring.nextCompletion() {
             let tag = RingTag(rawValue: completion.tag)

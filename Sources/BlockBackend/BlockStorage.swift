@@ -44,6 +44,10 @@ public final class BlockStorage: Sendable {
     /// any range.
     let discardGranule: Int
 
+    /// Whether the contents are in memory (tmpfs, ramfs): transfers wait for no device, and engines
+    /// make them at once. What has been swapped out is waited for.
+    public let isInMemory: Bool
+
     /// What keeps direct writes and misaligned requests apart; `nil` where nothing is direct.
     let gate: PageCacheGate?
 
@@ -90,7 +94,9 @@ public final class BlockStorage: Sendable {
             ? max(Int(clinux_logical_sector_size(descriptor.rawValue)), sectorByteCount)
             : sectorByteCount
         discardGranule = isBlockDevice ? logicalBlockByteCount : 1
-        gate = isDirect ? PageCacheGate() : nil
+        isInMemory = !isBlockDevice && Self.isInMemory(descriptor)
+        // In memory the page cache is all there is.
+        gate = isDirect && !isInMemory ? PageCacheGate() : nil
         self.options = options
         self.descriptor = descriptor
         self.bufferedDescriptor = bufferedDescriptor
@@ -134,6 +140,15 @@ public final class BlockStorage: Sendable {
             }
             throw StorageError(path: path, reason: .directIOUnsupported)
         }
+    }
+
+    /// Whether a file is in a file system that has its files in memory, as the nodes of devices are.
+    private static func isInMemory(_ descriptor: FileDescriptor) -> Bool {
+        var answer = statfs()
+        // SAFETY: `answer` is a local.
+        guard unsafe fstatfs(descriptor.rawValue, &answer) == 0 else { return false }
+        // tmpfs and ramfs (`linux/magic.h`).
+        return [0x0102_1994, 0x8584_58F6].contains(Int(answer.f_type))
     }
 
     /// Whether two descriptors are of one file, which a rename between two calls of `open` can prevent.

@@ -50,8 +50,10 @@ struct Transfer {
     var buffer: FixedBuffer?
     /// How often in a row the kernel made no progress.
     var idleCount = 0
-    /// The end of a request that never goes to the kernel.
+    /// The end of a request that has ended without the ring.
     var settledStatus: BlockStatus?
+    /// What the kernel said of it, if it was asked.
+    var settledErrno: Errno?
     /// The next request of the queue that this one waits in.
     var next: Int?
 

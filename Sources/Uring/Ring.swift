@@ -99,6 +99,12 @@ import SystemPackage
         }
     }
 
+    /// How many operations were prepared and have not been handed to the kernel yet.
+    public var preparedCount: Int {
+        // SAFETY: the counters belong to this thread.
+        unsafe Int(io_uring_sq_ready(ring))
+    }
+
     /// How many operations were prepared and have not been taken back yet.
     public var outstandingCount: Int {
         // SAFETY: both counters belong to this thread. Each entry taken from the one queue brings

@@ -28,10 +28,11 @@ struct BlockQueueLoop {
     /// For waits with requests under way, which last as long as the storage takes.
     private var busyPoll: AdaptivePoll
     private var isBusy = true
+    /// How many requests are taken, and given back, in a turn at most: few after a pause, when driver
+    /// and storage have nothing to do until they are told, and more while there is more.
+    private var batchCount = 1
 
-    /// How many requests are taken, or given back, before the other end is looked at again: the two
-    /// sides work at once only if neither waits for the other's whole batch.
-    private static let batchCount = 8
+    private static let batchCountMax = 16
 
     init(kick: EventDescriptor?, control: EventDescriptor, isKicked: Bool, poll: AdaptivePoll) {
         self.kick = kick
@@ -55,13 +56,15 @@ struct BlockQueueLoop {
         var taken = 0
         if isKicked {
             do throws(QueueFault) {
-                taken = try queue.fetch(atMost: Self.batchCount)
+                taken = try queue.fetch(atMost: batchCount)
             } catch {
                 throw .fault(error)
             }
-            if taken > 0 { try submit(&queue, mayWait: taken < Self.batchCount) }
+            if queue.engine.hasUnsubmitted {
+                try submit(&queue, mayWait: taken > 0 && taken < batchCount)
+            }
         }
-        let ended = queue.reap(atMost: Self.batchCount)
+        let ended = queue.reap(atMost: batchCount)
         if queue.engine.takeWake(.kick) {
             queue.statistics.kickCount += 1
             isKicked = true
@@ -69,6 +72,7 @@ struct BlockQueueLoop {
         }
         _ = queue.engine.takeWake(.control)
         isBusy = taken > 0 || ended > 0
+        batchCount = isBusy ? min(batchCount * 2, Self.batchCountMax) : 1
         let isCalling = queue.publish()
         if isCalling { queue.statistics.callCount += 1 }
         return isCalling
@@ -80,8 +84,8 @@ struct BlockQueueLoop {
         _ queue: inout BlockQueue, mayWait: Bool
     ) throws(BlockQueueStop) {
         // What was refused has ended already, and the driver waits for it.
-        guard mayWait, !queue.hasUnpublished, busyPoll.current == 0, kick != nil,
-            !queue.enableKicks()
+        guard mayWait, !queue.hasUnpublished, !queue.engine.hasCompletion,
+            busyPoll.current == 0, kick != nil, !queue.enableKicks()
         else {
             return try enter(&queue, minimumCompletionCount: 0)
         }

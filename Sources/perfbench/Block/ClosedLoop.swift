@@ -26,9 +26,11 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
 
     /// Bytes of the requests that have ended since requests were handed over last.
     private var doneByteCount = 0
+    /// How many of them there may be before what was started meanwhile is handed over: few after a
+    /// wait, when the storage may have nothing to do, then more.
+    private var doneByteCountPerSubmit = 1
 
-    /// How many of them there may be before what was started meanwhile is handed over.
-    private static var doneByteCountPerSubmit: Int { 65536 }
+    private static var doneByteCountPerSubmitMax: Int { 65536 }
 
     /// How long requests run before they are counted: past the filling of the queue.
     private static var warmUpNanoseconds: UInt64 { 5_000_000 }
@@ -104,6 +106,7 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
             }
             sample.poolFullCount += try startAll(&buffers, &source, at: now)
             doneByteCount = 0
+            doneByteCountPerSubmit = 1
             try target.submitAndWait()
             // The time, too, ends this loop: requests that complete as they are handed over, as those of
             // a page cache do, would keep it going for ever.
@@ -169,7 +172,8 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
     /// What is done for a request that ends, copying above all, takes time in which the storage could
     /// work already on the next ones: they must not wait for a whole batch.
     private mutating func submitEarly() throws {
-        guard doneByteCount >= Self.doneByteCountPerSubmit else { return }
+        guard doneByteCount >= doneByteCountPerSubmit else { return }
+        doneByteCountPerSubmit = min(doneByteCount * 2, Self.doneByteCountPerSubmitMax)
         doneByteCount = 0
         try target.submit()
     }
