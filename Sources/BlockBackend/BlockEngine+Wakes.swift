@@ -97,4 +97,7 @@ extension BlockEngine {
 
     /// Whether ``nextCompletion()`` may have something.
     var hasCompletion: Bool { !settled.isEmpty || ring.hasCompletion }
+
+    /// Whether it may have something after a submission that does not wait.
+    var mayHaveCompletion: Bool { !settled.isEmpty || ring.mayHaveCompletion }
 }

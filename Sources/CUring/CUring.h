@@ -19,3 +19,8 @@ enum {
     curing_op_writev_fixed = 61,  // IORING_OP_WRITEV_FIXED, Linux 6.15
     curing_sqe_fixed_file = 1,    // IOSQE_FIXED_FILE, a macro of an expression
 };
+
+/// A word that the kernel writes at any time.
+static inline unsigned curing_load_relaxed(const unsigned *word) {
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}

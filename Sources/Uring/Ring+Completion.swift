@@ -28,4 +28,14 @@ extension Ring {
         // SAFETY: as above.
         unsafe io_uring_cq_ready(ring) > 0
     }
+
+    /// Whether a ``submitAndWait(minimumCompletionCount:)`` that does not wait may bring completions.
+    /// No system call; true where the kernel does not tell.
+    public var mayHaveCompletion: Bool {
+        guard flags.contains(.taskrunFlag) else { return true }
+        // SAFETY: as above. The kernel sets the flag once the work is there, in any order with what
+        // else it writes: it says when to look, not what is seen.
+        let kernelFlags = unsafe curing_load_relaxed(ring.pointee.sq.kflags)
+        return kernelFlags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW) != 0 || hasCompletion
+    }
 }

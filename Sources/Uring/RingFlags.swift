@@ -15,11 +15,15 @@ public struct RingFlags: OptionSet, Sendable {
     /// Completion work runs when the application waits: `IORING_SETUP_DEFER_TASKRUN`, Linux 6.1.
     public static let deferTaskrun = RingFlags(rawValue: IORING_SETUP_DEFER_TASKRUN)
 
+    /// The kernel says where completion work waits for the application:
+    /// `IORING_SETUP_TASKRUN_FLAG`, Linux 5.19.
+    public static let taskrunFlag = RingFlags(rawValue: IORING_SETUP_TASKRUN_FLAG)
+
     /// What is tried, best first; the first that the kernel takes is used.
     static let attempts: [RingFlags] = [
-        [.singleIssuer, .deferTaskrun, .coopTaskrun],
-        [.singleIssuer, .coopTaskrun],
-        [.coopTaskrun],
+        [.singleIssuer, .deferTaskrun, .coopTaskrun, .taskrunFlag],
+        [.singleIssuer, .coopTaskrun, .taskrunFlag],
+        [.coopTaskrun, .taskrunFlag],
         [],
     ]
 
@@ -29,6 +33,7 @@ public struct RingFlags: OptionSet, Sendable {
             (.coopTaskrun, "IORING_SETUP_COOP_TASKRUN"),
             (.singleIssuer, "IORING_SETUP_SINGLE_ISSUER"),
             (.deferTaskrun, "IORING_SETUP_DEFER_TASKRUN"),
+            (.taskrunFlag, "IORING_SETUP_TASKRUN_FLAG"),
         ]
         return all.filter { contains($0.0) }.map(\.1)
     }

@@ -46,7 +46,7 @@ struct BlkCommand: ParsableCommand {
 
     @Option(
         help: "How long an idle queue looks for requests before it sleeps, at most; 0 not at all.")
-    var pollMicroseconds = 8
+    var pollMicroseconds = 32
 
     @Flag(help: "Print what this program can do, as JSON, and exit.")
     var printCapabilities = false

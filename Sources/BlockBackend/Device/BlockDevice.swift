@@ -16,8 +16,9 @@ public final class BlockDevice: VirtioDevice {
         public var queueCount = 1
         /// How long a queue may be: a power of two.
         public var queueSizeMax = 1024
-        /// How long a queue looks for work before it sleeps, at most; 0 not at all.
-        public var pollMicroseconds = 8
+        /// How long a queue looks for new requests before it sleeps, at most; 0 not at all. Ends of
+        /// requests are looked for a quarter as long.
+        public var pollMicroseconds = 32
         /// Whether memory is registered as fixed buffers: only a memory map that is no larger than
         /// this many bytes, for what is registered is pinned.
         public var registeredByteCountMax = 1 << 30

@@ -23,10 +23,14 @@ struct BlockQueueLoop {
     private let control: EventDescriptor
     /// Whether the driver has kicked once: before it has, its rings are left alone.
     private var isKicked: Bool
-    /// For waits with nothing under way: what comes next is the driver's.
-    private var idlePoll: AdaptivePoll
-    /// For waits with requests under way, which last as long as the storage takes.
-    private var busyPoll: AdaptivePoll
+    /// For waits where the driver's turn is next.
+    private var driverPoll: AdaptivePoll
+    /// For waits that last as long as the storage takes. They end with one wake-up; one for the driver
+    /// costs the driver a kick as well, so it pays to look for that longer.
+    private var storagePoll: AdaptivePoll
+    /// How many requests the driver has been given back and has made no others for: a driver that keeps
+    /// a number of them under way will.
+    private var expectedCount = 0
     private var isBusy = true
     /// How many requests are taken, and given back, in a turn at most: few after a pause, when driver
     /// and storage have nothing to do until they are told, and more while there is more.
@@ -34,12 +38,14 @@ struct BlockQueueLoop {
 
     private static let batchCountMax = 16
 
-    init(kick: EventDescriptor?, control: EventDescriptor, isKicked: Bool, poll: AdaptivePoll) {
+    init(
+        kick: EventDescriptor?, control: EventDescriptor, isKicked: Bool, pollMicroseconds: Int
+    ) {
         self.kick = kick
         self.control = control
         self.isKicked = isKicked || kick == nil
-        idlePoll = poll
-        busyPoll = poll
+        driverPoll = AdaptivePoll(limitMicroseconds: pollMicroseconds)
+        storagePoll = AdaptivePoll(limitMicroseconds: pollMicroseconds / 4)
     }
 
     mutating func begin(_ queue: inout BlockQueue) throws(BlockQueueStop) {
@@ -72,6 +78,7 @@ struct BlockQueueLoop {
         }
         _ = queue.engine.takeWake(.control)
         isBusy = taken > 0 || ended > 0
+        expectedCount = max(expectedCount + ended - taken, 0)
         batchCount = isBusy ? min(batchCount * 2, Self.batchCountMax) : 1
         let isCalling = queue.publish()
         if isCalling { queue.statistics.callCount += 1 }
@@ -85,7 +92,7 @@ struct BlockQueueLoop {
     ) throws(BlockQueueStop) {
         // What was refused has ended already, and the driver waits for it.
         guard mayWait, !queue.hasUnpublished, !queue.engine.hasCompletion,
-            busyPoll.current == 0, kick != nil, !queue.enableKicks()
+            storagePoll.current == 0, kick != nil, !queue.enableKicks()
         else {
             return try enter(&queue, minimumCompletionCount: 0)
         }
@@ -107,12 +114,13 @@ struct BlockQueueLoop {
             if !isWanted() { try enter(&queue, minimumCompletionCount: 1) }
             return
         }
-        let isIdle = queue.engine.isIdle
-        let poll = isIdle ? idlePoll : busyPoll
+        let isDriversTurn = expectedCount > 0 || queue.engine.isIdle
+        let poll = isDriversTurn ? driverPoll : storagePoll
         let begin = poll.limit > 0 ? AdaptivePoll.now() : 0
-        if try !findsWork(&queue, isIdle: isIdle, limit: poll.current, since: begin, isWanted),
-            kick != nil, !isWanted()
+        if try !findsWork(&queue, limit: poll.current, since: begin, isWanted), kick != nil,
+            !isWanted()
         {
+            expectedCount = 0
             // Full: what is in the virtqueue has to wait for what is under way.
             if queue.isFull || !queue.enableKicks() {
                 queue.statistics.waitCount += 1
@@ -122,17 +130,16 @@ struct BlockQueueLoop {
         }
         guard poll.limit > 0 else { return }
         let wait = AdaptivePoll.now() - begin
-        if isIdle {
-            idlePoll.note(waitNanoseconds: wait)
+        if isDriversTurn {
+            driverPoll.note(waitNanoseconds: wait)
         } else {
-            busyPoll.note(waitNanoseconds: wait)
+            storagePoll.note(waitNanoseconds: wait)
         }
     }
 
     /// Looks for work for as long as it pays.
     private func findsWork(
-        _ queue: inout BlockQueue, isIdle: Bool, limit: UInt64, since begin: UInt64,
-        _ isWanted: () -> Bool
+        _ queue: inout BlockQueue, limit: UInt64, since begin: UInt64, _ isWanted: () -> Bool
     ) throws(BlockQueueStop) -> Bool {
         guard limit > 0 || kick == nil else { return false }
         repeat {
@@ -143,7 +150,7 @@ struct BlockQueueLoop {
                 }
                 AdaptivePoll.relax()
             }
-            if !isIdle {
+            if !queue.engine.isIdle, queue.engine.mayHaveCompletion {
                 try enter(&queue, minimumCompletionCount: 0)
                 if queue.engine.hasCompletion {
                     queue.statistics.pollHitCount += 1
@@ -151,6 +158,7 @@ struct BlockQueueLoop {
                 }
             }
             if isWanted() { break }
+            AdaptivePoll.yield()
         } while limit > 0 && AdaptivePoll.now() - begin < limit
         queue.statistics.pollMissCount += 1
         return false

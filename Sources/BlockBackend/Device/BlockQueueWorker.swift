@@ -137,7 +137,7 @@ extension BlockQueueWorker {
             answer.signal()
             var loop = BlockQueueLoop(
                 kick: setup.kick, control: control, isKicked: setup.startsUnkicked,
-                poll: AdaptivePoll(limitMicroseconds: pollMicroseconds))
+                pollMicroseconds: pollMicroseconds)
             serve(&queue, &loop, onFault: setup.onFault, logger: logger)
             shared.withLock {
                 $0.position = queue.position

@@ -35,6 +35,12 @@ public struct AdaptivePoll: Sendable {
         clinux_cpu_relax()
     }
 
+    /// Lets another thread of this processor run, if there is one: it may be the one that is waited for.
+    /// One system call, so now and then.
+    public static func yield() {
+        sched_yield()
+    }
+
     /// Nanoseconds on a clock that never goes back.
     public static func now() -> UInt64 {
         var time = timespec()

@@ -113,6 +113,7 @@ struct SocketTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
                 if session?.driver.hasCompletion == true { return true }
                 AdaptivePoll.relax()
             }
+            AdaptivePoll.yield()
         } while AdaptivePoll.now() - begin < poll.current
         return false
     }
