@@ -18,7 +18,7 @@ import Testing
     @Test func aThreadHasItsName() throws {
         let name = Mutex("")
         let thread = try WorkerThread(name: "a-name-that-is-too-long") {
-            let text = try? FileDescriptor.open("/proc/thread-self/comm", .readOnly)
+            let text = try? FileDescriptor.open(FilePath("/proc/thread-self/comm"), .readOnly)
             var bytes = [UInt8](repeating: 0, count: 32)
             // SAFETY: the buffer lives for the call.
             let count = unsafe bytes.withUnsafeMutableBytes { unsafe try? text?.read(into: $0) }

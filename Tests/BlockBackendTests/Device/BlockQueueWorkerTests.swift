@@ -188,7 +188,7 @@ struct BlockQueueWorkerTests {
     @Test("Stopped right after it was started, kicked or not, a queue ends", arguments: [0, 50])
     func earlyStops(poll: Int) throws {
         try BlockDeviceTests.withDevice(poll: poll) { device in
-            var bench = try DeviceBench()
+            let bench = try DeviceBench()
             for round in 0..<500 {
                 try device.startQueue(0, bench.setup())
                 if round % 3 == 1 { bench.kick.signal() }
