@@ -119,4 +119,24 @@ import Testing
         _ = FileManager.default.createFile(atPath: path, contents: Data(count: 1 << 20))
         return path
     }
+
+    @Test func `what a driver has chosen of the cache holds when its frontend comes back`() throws {
+        let daemon = try Daemon()
+        try daemon.waitForSocket()
+        let features = Peer.usual.union(.blockConfigWriteback)
+        do {
+            let peer = try Peer(daemon, features: features)
+            try peer.frontend.setConfiguration([0], at: BlockConfiguration.writebackOffset)
+            _ = try peer.frontend.stopQueue(0)
+        }
+        let again = try Peer(daemon, features: features)
+        #expect(
+            try again.frontend.configuration(at: BlockConfiguration.writebackOffset, byteCount: 1)
+                == [0])
+        try again.frontend.resetDevice()
+        #expect(
+            try again.frontend.configuration(at: BlockConfiguration.writebackOffset, byteCount: 1)
+                == [1])
+        #expect(try daemon.stop().status == 0)
+    }
 }
