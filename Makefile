@@ -5,7 +5,11 @@ BENCH ?=
 # What Tests/Guest/run.py is told by `make test-guest`; for example: GUEST="kill --seed 7"
 GUEST ?=
 
-.PHONY: bench test test-guest lint fuzz compare-fio compare-backends setup clean
+# Where `make install` puts things; DESTDIR goes in front, for packages.
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.PHONY: bench test test-guest lint fuzz compare-fio compare-backends install setup clean
 
 bench: setup
 	swift build -c release --product bounced
@@ -40,6 +44,19 @@ compare-backends: setup
 compare-fio: setup
 	swift build -c release --product perfbench
 	scripts/compare-fio
+
+# The programs, with Swift's own libraries in them, and the daemon's description for management
+# programs, which look for it below /usr/share and /etc: PREFIX=/usr, or a link from there.
+install: setup
+	swift build -c release --static-swift-stdlib --scratch-path .build/install --product bounced
+	swift build -c release --static-swift-stdlib --scratch-path .build/install --product perfbench
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/libexec" \
+		"$(DESTDIR)$(PREFIX)/share/qemu/vhost-user"
+	install .build/install/release/bounced .build/install/release/perfbench \
+		"$(DESTDIR)$(PREFIX)/bin"
+	ln -sf ../bin/bounced "$(DESTDIR)$(PREFIX)/libexec/bounced-blk"
+	sed 's|/usr/local/|$(PREFIX)/|' share/50-bounced-blk.json \
+		>"$(DESTDIR)$(PREFIX)/share/qemu/vhost-user/50-bounced-blk.json"
 
 setup:
 	@scripts/setup

@@ -56,6 +56,9 @@ struct EngineWakes {
         return true
     }
 
+    /// Whether a read is under way.
+    var isWatching: Bool { isArmed.contains(true) }
+
     /// Ends all reads, as soon as the ring is entered.
     mutating func cancel(in ring: inout Ring) {
         for index in isArmed.indices where isArmed[index] {
@@ -81,9 +84,14 @@ extension BlockEngine {
         wakes.take(wake, in: &ring)
     }
 
-    /// Stops watching; called before the engine is destroyed.
+    /// Stops watching; called before the engine is destroyed, with no request under way. What was
+    /// signalled before, and so taken from the event, can still be asked for.
     mutating func endWatches() {
         wakes.cancel(in: &ring)
+        while wakes.isWatching {
+            guard (try? ring.submitAndWait(minimumCompletionCount: 1)) != nil else { return }
+            while nextCompletion() != nil {}
+        }
     }
 
     /// Takes in the end of an operation that is no request.

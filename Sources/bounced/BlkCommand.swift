@@ -56,6 +56,7 @@ struct BlkCommand: ParsableCommand {
         guard (socketPath == nil) != (fd == nil) else {
             throw ValidationError("name one socket, by --socket-path or by --fd")
         }
+        if socketPath == "" { throw ValidationError("--socket-path is empty") }
         guard blkFile != nil else { throw ValidationError("name the file to serve, by --blk-file") }
         if let fd, fd < 0 { throw ValidationError("--fd \(fd) is no descriptor") }
         guard (1...256).contains(numQueues) else {
@@ -71,11 +72,14 @@ struct BlkCommand: ParsableCommand {
 
     func run() throws {
         if printCapabilities {
-            print(#"{"type": "block", "features": ["read-only", "blk-file"]}"#)
+            print(Self.capabilities)
         } else {
             try reportingFailures(serve)
         }
     }
+
+    /// What a management program can ask of this one, as the specification has it.
+    static let capabilities = #"{"type": "block", "features": ["read-only", "blk-file"]}"#
 
     private func serve() throws {
         let logger = Logger(
@@ -83,6 +87,7 @@ struct BlkCommand: ParsableCommand {
         let device = try makeDevice(logger)
         let signals = try Signals { StandardError.write(device.report) }
         try HostMemory.surviveLoss()
+        DescriptorLimit.raise()
         // Before anybody is promised anything.
         _ = try Ring(entryCount: 1)
         let listener = try makeListener()

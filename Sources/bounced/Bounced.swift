@@ -17,7 +17,12 @@ enum Main {
     /// each device as well: as `bounced-blk` it is `bounced blk`.
     static func main() {
         let program = FilePath(CommandLine.arguments.first ?? "").lastComponent?.string ?? ""
-        if program == "bounced-blk" {
+        let arguments = CommandLine.arguments.dropFirst()
+        let isBlock = program == "bounced-blk" || arguments.first == "blk"
+        // With it the specification has a program ignore all others, wrong ones too.
+        if isBlock, arguments.contains("--print-capabilities") {
+            print(BlkCommand.capabilities)
+        } else if program == "bounced-blk" {
             BlkCommand.main()
         } else {
             Bounced.main()

@@ -77,7 +77,9 @@ struct Failure: Error {
     /// A socket that cannot be made or taken.
     init(_ error: VhostUserError, socket: String) {
         switch error {
-        case .pathInUse: self.init(.cannotCreate, "\(error): somebody serves it already")
+        case .pathInUse:
+            self.init(
+                .cannotCreate, "\(error): somebody serves it already, or it is no socket")
         case .notASocket: self.init(.usage, "\(socket) is no Unix stream socket")
         default: self.init(.cannotCreate, "\(socket) cannot be listened on (\(error))")
         }

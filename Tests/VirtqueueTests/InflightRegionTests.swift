@@ -28,4 +28,22 @@ struct InflightRegionTests {
         }
         for size in [Int.min, -1, 0, 3, 65536, Int.max] { #expect(!isMade(0, size), "of \(size)") }
     }
+
+    @Test("A device's own byte is behind all that the formats have", arguments: [false, true])
+    func notes(isPacked: Bool) throws {
+        for size in [1, 2, 4, 64] {
+            let byteCount = InflightRegion.byteCount(queueSize: size, isPacked: isPacked)
+            let memory = try HostMemory.anonymous(byteCount: 2 * byteCount)
+            memory.fill(at: 0, byteCount: 2 * byteCount, with: 0)
+            let region = try #require(
+                InflightRegion(memory: memory, offset: 0, queueSize: size, isPacked: isPacked))
+            #expect(region.note == 0)
+            region.note = 7
+            let isKept = !(isPacked && size == 1)
+            #expect(region.note == (isKept ? 7 : 0))
+            let end = (isPacked ? 32 : 16) * (size + 1)
+            #expect(memory.bytes(at: 0, byteCount: end).allSatisfy { $0 == 0 })
+            #expect(memory.bytes(at: byteCount, byteCount: byteCount).allSatisfy { $0 == 0 })
+        }
+    }
 }

@@ -24,6 +24,7 @@ import Testing
     @Test(arguments: [
         ([], "name one socket"), (["--socket-path", "/tmp/x", "--fd", "0"], "name one socket"),
         (["--socket-path", "/tmp/x"], "name the file"),
+        (["--socket-path", "", "--blk-file", "/dev/null"], "--socket-path is empty"),
         (["--fd=-1", "--blk-file", "/dev/null"], "--fd -1 is no descriptor"),
         (["--num-queues", "0"], "--num-queues 0"), (["--num-queues", "257"], "--num-queues 257"),
         (["--queue-size", "1"], "--queue-size 1 "), (["--queue-size", "48"], "--queue-size 48"),
@@ -79,7 +80,7 @@ import Testing
             "/nonexistent/socket")
         // A file that is no socket stays.
         try expectRefusal(
-            ["--socket-path", name, "--blk-file", name, "--buffered"], 73, "somebody serves")
+            ["--socket-path", name, "--blk-file", name, "--buffered"], 73, "or it is no socket")
         #expect(FileManager.default.fileExists(atPath: name))
     }
 
@@ -91,6 +92,42 @@ import Testing
             let object = try #require(value as? [String: Any])
             #expect(object["type"] as? String == "block")
             #expect(object["features"] as? [String] == ["read-only", "blk-file"])
+        }
+    }
+
+    @Test(arguments: [
+        ["--num-queues", "x", "--print-capabilities"],
+        ["--print-capabilities", "--no-such-option"],
+        ["rest", "--socket-path", "/nonexistent/x", "--print-capabilities"],
+    ])
+    func `what stands beside a question for capabilities is ignored`(arguments: [String]) throws {
+        for program in [nil, "bounced-blk"] {
+            let end = try Daemon(arguments, program: program).finish()
+            #expect(end.status == 0 && end.complaint.isEmpty, "said: \(end.complaint)")
+            #expect(end.output.contains("blk-file"))
+        }
+    }
+
+    @Test func `a socket of another kind is refused`() throws {
+        for type in [SOCK_DGRAM, SOCK_SEQPACKET] {
+            var pair: (Int32, Int32) = (-1, -1)
+            let result = unsafe withUnsafeMutableBytes(of: &pair) {
+                // SAFETY: the tuple has the layout of two integers, and lives for the call.
+                unsafe socketpair(
+                    AF_UNIX, Int32(type.rawValue), 0,
+                    $0.baseAddress?.assumingMemoryBound(to: Int32.self))
+            }
+            try #require(result == 0)
+            defer {
+                close(pair.0)
+                close(pair.1)
+            }
+            let daemon = try Daemon(
+                ["--fd", "0", "--blk-file", "/proc/self/exe", "--buffered", "--read-only"],
+                standardInput: FileDescriptor(rawValue: pair.0))
+            let end = try daemon.finish()
+            #expect(end.status == 64)
+            #expect(end.complaint.contains("no Unix stream socket"), "said: \(end.complaint)")
         }
     }
 }

@@ -119,4 +119,66 @@ import Testing
         _ = FileManager.default.createFile(atPath: path, contents: Data(count: 1 << 20))
         return path
     }
+
+    /// Has the system limit how many descriptors a daemon may have, or no longer.
+    private static func limitDescriptors(of daemon: Daemon, to count: String) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/prlimit")
+        process.arguments = ["--pid", "\(daemon.id)", "--nofile=\(count):"]
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0)
+    }
+
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/prlimit")))
+    func `a frontend that comes while the system has no descriptors is served later`() throws {
+        let daemon = try Daemon()
+        try daemon.waitForSocket()
+        let names = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.id)/fd")
+        let lowest = (0..<1024).first { !names.contains("\($0)") }
+        try Self.limitDescriptors(of: daemon, to: "\(try #require(lowest))")
+        do {
+            let early = try VhostUserFrontend(
+                connecting: FilePath(daemon.socket), timeoutMilliseconds: 500)
+            #expect(throws: VhostUserError.timedOut) { try early.negotiate(features: .version1) }
+            #expect(daemon.process.isRunning)
+        }
+        try Self.limitDescriptors(of: daemon, to: "1024")
+        try Peer.serveHonestly(daemon)
+        #expect(try daemon.stop().status == 0)
+    }
+
+    @Test func `all queues that can be asked for can run at once`() throws {
+        let daemon = try Daemon(more: ["--num-queues", "256", "--queue-size", "16"])
+        try daemon.waitForSocket()
+        let peer = try Peer(daemon, size: 16, startsQueue: false)
+        for index in 0..<256 {
+            // None is kicked, so that they may all have the same rings.
+            try peer.frontend.startQueue(
+                index, peer.configuration, at: .start(isPacked: false), kick: EventDescriptor(),
+                call: nil)
+        }
+        #expect(try peer.frontend.queueCountMax() == 256)
+        #expect(try daemon.stop().status == 0)
+    }
+
+    @Test func `what a driver has chosen of the cache holds when its frontend comes back`() throws {
+        let daemon = try Daemon()
+        try daemon.waitForSocket()
+        let features = Peer.usual.union(.blockConfigWriteback)
+        do {
+            let peer = try Peer(daemon, features: features)
+            try peer.frontend.setConfiguration([0], at: BlockConfiguration.writebackOffset)
+            _ = try peer.frontend.stopQueue(0)
+        }
+        let again = try Peer(daemon, features: features)
+        #expect(
+            try again.frontend.configuration(at: BlockConfiguration.writebackOffset, byteCount: 1)
+                == [0])
+        try again.frontend.resetDevice()
+        #expect(
+            try again.frontend.configuration(at: BlockConfiguration.writebackOffset, byteCount: 1)
+                == [1])
+        #expect(try daemon.stop().status == 0)
+    }
 }

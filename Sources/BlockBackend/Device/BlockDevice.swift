@@ -38,14 +38,18 @@ public final class BlockDevice: VirtioDevice {
         var workers: [BlockQueueWorker?]
         /// What queues that were stopped have done.
         var stopped: [BlockQueueStatistics]
+        /// Where queues that run have the driver's choice of the cache mode noted.
+        var notes: [InflightRegion?]
+        /// Whether the driver's choice is known.
+        var isCacheModeChosen = false
 
         func worker(_ index: Int) -> BlockQueueWorker? {
             workers.indices.contains(index) ? workers[index] : nil
         }
     }
 
-    /// - Parameter logger: where faults, fall-backs and failing requests are noted, once for each
-    ///   kind and start of a queue.
+    /// - Parameter logger: where fall-backs, failing requests and the system's refusals are noted, once
+    ///   for each kind and start of a queue. Faults of drivers are told to `QueueSetup.onFault`.
     public init(
         storage: BlockStorage, configuration: Configuration = Configuration(),
         logger: Logger = Logger(label: "BlockBackend")
@@ -61,7 +65,8 @@ public final class BlockDevice: VirtioDevice {
         state = Mutex(
             State(
                 workers: Array(repeating: nil, count: configuration.queueCount),
-                stopped: Array(repeating: BlockQueueStatistics(), count: configuration.queueCount)))
+                stopped: Array(repeating: BlockQueueStatistics(), count: configuration.queueCount),
+                notes: Array(repeating: nil, count: configuration.queueCount)))
     }
 
     public var features: VirtioFeatures {
@@ -93,6 +98,10 @@ public final class BlockDevice: VirtioDevice {
             return false
         }
         cache.isWriteback = bytes[0] == 1
+        state.withLock {
+            $0.isCacheModeChosen = true
+            for note in $0.notes { note?.note = cacheNote }
+        }
         return true
     }
 
@@ -101,9 +110,7 @@ public final class BlockDevice: VirtioDevice {
             $0.workers.indices.contains(index) && $0.workers[index] == nil
         }
         guard isFree else { throw .unavailable }
-        // A driver that cannot flush must find its writes durable (5.2.6.2).
-        let features = setup.configuration.features
-        let cache = features.contains(.blockFlush) ? cache : BlockCacheMode(isWriteback: false)
+        let cache = cacheMode(setup)
         var queue = configuration.queue
         queue.registersMemory =
             queue.registersMemory
@@ -111,14 +118,41 @@ public final class BlockDevice: VirtioDevice {
         let worker = try BlockQueueWorker(
             index: index, storage: storage, setup: setup, cache: cache, configuration: queue,
             pollMicroseconds: configuration.pollMicroseconds, logger: logger)
-        state.withLock { $0.workers[index] = worker }
+        state.withLock {
+            $0.workers[index] = worker
+            $0.notes[index] = setup.inflight
+        }
     }
+
+    /// The mode by which a queue's writes are performed (5.2.6.2).
+    private func cacheMode(_ setup: QueueSetup) -> BlockCacheMode {
+        let features = setup.configuration.features
+        // A driver that cannot flush must find its writes durable.
+        guard features.contains(.blockFlush) else { return BlockCacheMode(isWriteback: false) }
+        // What another driver has chosen is nothing to one that can choose nothing.
+        guard features.contains(.blockConfigWriteback) else { return BlockCacheMode() }
+        if let note = setup.inflight {
+            state.withLock {
+                // The driver goes on after another process has served it, which it was not told.
+                guard !$0.isCacheModeChosen, note.note == Self.writeThroughNote else { return }
+                $0.isCacheModeChosen = true
+                cache.isWriteback = false
+            }
+            note.note = cacheNote
+        }
+        return cache
+    }
+
+    /// What in-flight regions have noted of the cache mode.
+    private var cacheNote: UInt8 { cache.isWriteback ? 0 : Self.writeThroughNote }
+    private static let writeThroughNote: UInt8 = 1
 
     public func stopQueue(_ index: Int) -> QueuePosition? {
         guard let worker = state.withLock({ $0.worker(index) }) else { return nil }
         let position = worker.stop()
         state.withLock {
             $0.workers[index] = nil
+            $0.notes[index] = nil
             $0.stopped[index].add(worker.finalStatistics)
         }
         return position
@@ -129,6 +163,7 @@ public final class BlockDevice: VirtioDevice {
     }
 
     public func reset() {
+        state.withLock { $0.isCacheModeChosen = false }
         cache.isWriteback = true
     }
 

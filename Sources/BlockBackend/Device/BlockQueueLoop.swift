@@ -178,9 +178,17 @@ struct BlockQueueLoop {
     }
 
     /// Stops watching events. Nothing of them is taken from others who wait for them any more.
-    mutating func end(_ queue: inout BlockQueue) {
+    ///
+    /// Whoever has the rings next waits for a kick: the driver is asked for kicks again, and what it has
+    /// kicked for, and is still in the ring, is kicked for once more.
+    ///
+    /// - Parameter isBroken: whether the rings are not to be touched any more.
+    mutating func end(_ queue: inout BlockQueue, isBroken: Bool) {
         queue.engine.endWatches()
+        let wasKicked = queue.engine.takeWake(.kick)
         queue.engine.drain()
+        if isBroken { return }
+        if isKicked ? queue.enableKicks() : wasKicked { kick?.signal() }
     }
 
     private func enter(

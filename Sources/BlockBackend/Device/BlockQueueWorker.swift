@@ -155,6 +155,7 @@ extension BlockQueueWorker {
         onFault: (QueueFault) -> Void, logger: Logger
     ) {
         var call = shared.withLock { $0.call }
+        var isBroken = false
         do throws(BlockQueueStop) {
             try loop.begin(&queue)
             while !isWished(Wish.stop) {
@@ -167,18 +168,23 @@ extension BlockQueueWorker {
             }
             try loop.drain(&queue)
         } catch {
+            isBroken = true
             loop.abandon(&queue)
-            logger.error("\(label) stopped: \(error)")
-            // The frontend learns that the queue is over; of the system's reasons there is but one
-            // among the faults.
-            if case .fault(let fault) = error { onFault(fault) } else { onFault(.outOfMemory) }
+            // Who is told of a fault says so as often as it likes. The frontend learns that the queue is
+            // over; of the system's reasons there is but one among the faults.
+            if case .fault(let fault) = error {
+                onFault(fault)
+            } else {
+                logger.error("\(label) stopped: \(error)")
+                onFault(.outOfMemory)
+            }
         }
         attend(to: queue.statistics, &call)
         if queue.publish() {
             queue.statistics.callCount += 1
             call?.signal()
         }
-        loop.end(&queue)
+        loop.end(&queue, isBroken: isBroken)
         // A queue that stopped itself counts as running until it is told to stop.
         while !isWished(Wish.stop) {
             attend(to: queue.statistics, &call)

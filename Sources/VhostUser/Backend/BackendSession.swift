@@ -54,12 +54,13 @@ final class BackendSession {
         }
     }
 
+    /// A frontend that goes is no reset of its device: it may come back with a driver that knows
+    /// nothing of it, and that relies on what it has set.
     private func end() {
         for index in rings.indices {
             stop(index)
             rings[index].reset()
         }
-        device.reset()
     }
 
     private func answer(_ message: consuming IncomingMessage) throws(VhostUserError) {

@@ -7,8 +7,10 @@ public import Virtqueue
 /// Serves a virtio device to vhost-user frontends, one at a time.
 ///
 /// It is the control plane only: rings and payloads are the device's, on threads of its own. Each
-/// connection begins with nothing set, and leaves nothing behind: at its end queues are stopped,
-/// what was under way is given back, memory and descriptors are let go, and the device is reset.
+/// connection begins with nothing set, and leaves next to nothing behind: at its end queues are
+/// stopped, what was under way is given back, memory and descriptors are let go. What the driver has
+/// set in the configuration space stays until the device is reset, for a driver does not notice when
+/// its frontend connects anew.
 ///
 /// **Threading.** ``serve(_:until:)`` blocks: it wants a thread of its own. Everything else may be
 /// called from any thread.

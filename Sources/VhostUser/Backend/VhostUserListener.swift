@@ -48,9 +48,9 @@ public final class VhostUserListener: Sendable {
     /// - Throws: `notASocket`.
     public init(adopting descriptor: FileDescriptor) throws(VhostUserError) {
         do throws(VhostUserError) {
-            guard try MessageSocket.option(SO_DOMAIN, of: descriptor) == AF_UNIX else {
-                throw .notASocket
-            }
+            guard try MessageSocket.option(SO_DOMAIN, of: descriptor) == AF_UNIX,
+                try MessageSocket.option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue)
+            else { throw .notASocket }
             kind =
                 try MessageSocket.option(SO_ACCEPTCONN, of: descriptor) != 0
                 ? .listening : .connected

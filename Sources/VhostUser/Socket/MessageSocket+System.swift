@@ -79,6 +79,8 @@ extension MessageSocket {
     static func wait(
         for socket: FileDescriptor, events: Int16, _ patience: Patience
     ) throws(VhostUserError) {
+        var patience = patience
+        var isProlonged = false
         // A descriptor of -1 is passed over.
         var entries = [
             pollfd(fd: socket.rawValue, events: events, revents: 0),
@@ -96,7 +98,8 @@ extension MessageSocket {
             } else if entries[1].revents != 0 {
                 throw .stopped
             } else if ready == 0 {
-                throw .timedOut
+                guard !isProlonged, let more = patience.afterStandstill else { throw .timedOut }
+                (patience, isProlonged) = (more, true)
             } else {
                 return
             }
@@ -153,6 +156,10 @@ extension MessageSocket {
         let errno = Errno(rawValue: Glibc.errno)
         switch errno {
         case .interrupted, .wouldBlock, .connectionAbort: return nil
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noBufferSpace, .noMemory:
+            // It passes. The connection waits until then, and is looked for again at once.
+            usleep(100_000)
+            return nil
         default: throw .system(SystemCallError("accept4", errno))
         }
     }

@@ -7,10 +7,22 @@ struct Patience: Sendable {
     var stop: EventDescriptor?
     /// Given up at this moment.
     var deadline: ContinuousClock.Instant?
+    private let milliseconds: Int?
+
+    /// How long after the deadline a wait that is not disturbed has ended for certain.
+    private static let punctuality = Duration.milliseconds(100)
 
     init(stop: EventDescriptor? = nil, milliseconds: Int? = nil) {
         self.stop = stop
+        self.milliseconds = milliseconds
         deadline = milliseconds.map { .now + .milliseconds($0) }
+    }
+
+    /// The same time once more, where the deadline passed unseen: this process stood still, and often
+    /// the whole machine with it, so the peer has not had its time.
+    var afterStandstill: Patience? {
+        guard let deadline, deadline.duration(to: .now) > Self.punctuality else { return nil }
+        return Patience(stop: stop, milliseconds: milliseconds)
     }
 
     /// What is left, as `poll(2)` takes it.

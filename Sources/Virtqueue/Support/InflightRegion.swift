@@ -35,8 +35,29 @@ public struct InflightRegion: Sendable {
 
     /// How long a queue's part is, in bytes: a multiple of ``alignment``.
     public static func byteCount(queueSize: Int, isPacked: Bool) -> Int {
-        // A header of 16 bytes and 16 for each descriptor, or of 32 and 32.
-        let byteCount = (isPacked ? 32 : 16) * (queueSize + 1)
+        let byteCount = formatByteCount(queueSize: queueSize, isPacked: isPacked)
         return (byteCount + alignment - 1) / alignment * alignment
+    }
+
+    /// A header of 16 bytes and 16 for each descriptor, or of 32 and 32.
+    private static func formatByteCount(queueSize: Int, isPacked: Bool) -> Int {
+        (isPacked ? 32 : 16) * (queueSize + 1)
+    }
+
+    /// A byte of the device's own, which its successor finds: 0 in memory that no device has used.
+    ///
+    /// It stands behind what the specification lays out, among the bytes that are there for alignment
+    /// alone: backends that know nothing of it leave it as it is. Where there are none, in packed queues
+    /// of one descriptor, it is 0 and stays so.
+    public var note: UInt8 {
+        get { notePosition.map { load(at: $0) } ?? 0 }
+        nonmutating set {
+            if let notePosition { store(newValue, at: notePosition) }
+        }
+    }
+
+    private var notePosition: Int? {
+        let end = Self.byteCount(queueSize: queueSize, isPacked: isPacked)
+        return Self.formatByteCount(queueSize: queueSize, isPacked: isPacked) < end ? end - 1 : nil
     }
 }

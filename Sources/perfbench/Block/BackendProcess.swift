@@ -13,6 +13,8 @@ final class BackendProcess {
     private let pid: pid_t?
     /// Whether this run has started it, and ends it.
     private let isOwn: Bool
+    /// Whether it has ended, and its number may be another's.
+    private var isReaped = false
     /// What the socket is in, where it is this run's.
     private let directory: FilePath?
 
@@ -61,10 +63,12 @@ final class BackendProcess {
 
     deinit {
         guard isOwn, let pid else { return }
-        kill(pid, SIGTERM)
         var status: Int32 = 0
-        // SAFETY: `status` is a local.
-        _ = unsafe waitpid(pid, &status, 0)
+        if !isReaped {
+            kill(pid, SIGTERM)
+            // SAFETY: `status` is a local.
+            _ = unsafe waitpid(pid, &status, 0)
+        }
         // SAFETY: the strings live for the calls.
         unsafe unlink(socket.string)
         if let directory { unsafe rmdir(directory.string) }
@@ -79,9 +83,11 @@ final class BackendProcess {
     var isAlive: Bool {
         guard let pid else { return true }
         guard isOwn else { return kill(pid, 0) == 0 }
+        guard !isReaped else { return false }
         var status: Int32 = 0
         // SAFETY: `status` is a local.
-        return unsafe waitpid(pid, &status, WNOHANG) == 0
+        isReaped = unsafe waitpid(pid, &status, WNOHANG) != 0
+        return !isReaped
     }
 
     /// What the process has used so far; nothing where the system does not tell.

@@ -100,11 +100,20 @@ struct SocketTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
         defer { poll.note(waitNanoseconds: AdaptivePoll.now() - begin) }
         if poll.current > 0, isFound(since: begin) { return }
         while session?.driver.enableCalls() == false {
-            if session?.call.wait(timeoutMilliseconds: 10_000) == true { continue }
+            if isCalled() { continue }
             if Interruption.isRequested, backend.isAlive { continue }
             try failUnlessAlive()
         }
         session?.driver.disableCalls()
+    }
+
+    /// Waits for a call for ten seconds, as far as this process has them: while it stands still, the
+    /// backend often does, too.
+    private mutating func isCalled() -> Bool {
+        for _ in 0..<100 where backend.isAlive {
+            if session?.call.wait(timeoutMilliseconds: 100) == true { return true }
+        }
+        return false
     }
 
     private mutating func isFound(since begin: UInt64) -> Bool {

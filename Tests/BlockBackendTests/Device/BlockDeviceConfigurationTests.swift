@@ -92,12 +92,59 @@ struct BlockDeviceConfigurationTests {
     @Test("Without a flush to ask for, writes are durable when they end", arguments: [true, false])
     func withoutFlush(canFlush: Bool) throws {
         try BlockDeviceTests.withDevice { device in
-            var bench = try DeviceBench(features: canFlush ? .blockFlush : [])
+            let flush: VirtioFeatures = canFlush ? .blockFlush : []
+            var bench = try DeviceBench(features: flush.union(.blockConfigWriteback))
             try device.startQueue(0, bench.setup())
             #expect(try bench.run(BlockHeader.write, sector: 0) == 0)
             #expect(device.setConfiguration([0], at: 32))
             #expect(try bench.run(BlockHeader.write, sector: 0) == 0)
             #expect(device.statistics[0].writeThroughCount == (canFlush ? 1 : 2))
+            _ = device.stopQueue(0)
+        }
+    }
+
+    private static func inflight(
+        _ memory: HostMemory, features: VirtioFeatures
+    ) -> InflightRegion? {
+        InflightRegion(
+            memory: memory, offset: 0, queueSize: 64, isPacked: features.contains(.packedRing))
+    }
+
+    @Test(
+        "A driver that writes through does so with the next process as well",
+        arguments: [[], .packedRing] as [VirtioFeatures])
+    func cacheModeOutlivesTheProcess(format: VirtioFeatures) throws {
+        let features = format.union([.blockFlush, .blockConfigWriteback])
+        let memory = try HostMemory.anonymous(byteCount: 4096)
+        let region = Self.inflight(memory, features: features)
+        var bench = try DeviceBench(features: features)
+        var position: QueuePosition?
+        // What each process finds chosen, and what the driver chooses then.
+        for (found, chosen) in [(1, 0), (0, nil), (0, 1), (1, nil)] as [(UInt8, UInt8?)] {
+            try BlockDeviceTests.withDevice { device in
+                var setup = bench.setup(at: position)
+                setup.inflight = region
+                try device.startQueue(0, setup)
+                #expect(try bench.run(BlockHeader.write, sector: 0) == 0)
+                #expect(device.statistics[0].writeThroughCount == (found == 0 ? 1 : 0))
+                #expect(device.configuration(at: 32, byteCount: 1) == [found])
+                if let chosen {
+                    #expect(device.setConfiguration([chosen], at: 32))
+                    #expect(region?.note == 1 - chosen)
+                }
+                position = device.stopQueue(0)
+            }
+        }
+    }
+
+    @Test("A driver that cannot choose is not bound by what another has chosen")
+    func cacheModeOfOthers() throws {
+        try BlockDeviceTests.withDevice { device in
+            #expect(device.setConfiguration([0], at: 32))
+            var bench = try DeviceBench(features: .blockFlush)
+            try device.startQueue(0, bench.setup())
+            #expect(try bench.run(BlockHeader.write, sector: 0) == 0)
+            #expect(device.statistics[0].writeThroughCount == 0)
             _ = device.stopQueue(0)
         }
     }

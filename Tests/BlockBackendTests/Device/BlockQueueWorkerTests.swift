@@ -185,6 +185,30 @@ struct BlockQueueWorkerTests {
         }
     }
 
+    @Test(
+        "Started anew, a queue is kicked for what was left, and asks for kicks of what comes",
+        arguments: BlockDeviceTests.formats, [0, 50])
+    func restart(format: VirtioFeatures, poll: Int) throws {
+        try BlockDeviceTests.withDevice(poll: poll) { device in
+            var bench = try DeviceBench(features: format)
+            var position: QueuePosition?
+            for round in 0..<200 {
+                // As a frontend does that stops a queue for good: the first kick starts it.
+                try device.startQueue(0, bench.setup(at: position))
+                for slot in 0..<8 { bench.submit(BlockHeader.read, sector: 0, slot: slot) }
+                bench.publish()
+                for _ in 0..<round % 16 { sched_yield() }
+                position = device.stopQueue(0)
+                try device.startQueue(0, bench.setup(at: position))
+                for _ in 0..<8 {
+                    _ = try #require(try bench.wait(), "round \(round)")
+                }
+                position = device.stopQueue(0)
+                #expect(try bench.driver.nextUsed() == nil)
+            }
+        }
+    }
+
     @Test("Stopped right after it was started, kicked or not, a queue ends", arguments: [0, 50])
     func earlyStops(poll: Int) throws {
         try BlockDeviceTests.withDevice(poll: poll) { device in

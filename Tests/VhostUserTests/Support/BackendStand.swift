@@ -71,6 +71,7 @@ final class BackendStand {
     /// Waits for the backend to give up by itself.
     func waitForEnd() -> VhostUserError? {
         isFinished = true
+        defer { device.forgetSetups() }
         if !thread.isFinished(withinMilliseconds: 10_000) {
             Issue.record("the backend does not end by itself")
             stop.signal()

@@ -62,6 +62,11 @@ final class MockDevice: VirtioDevice {
         state.withLock { $0.progress = count }
     }
 
+    /// Lets go of what the queues were started with.
+    func forgetSetups() {
+        state.withLock { $0.lastSetups = [:] }
+    }
+
     /// Has a queue stop itself.
     func raiseFault(_ index: Int, _ fault: QueueFault) {
         running[index]?.onFault(fault)
