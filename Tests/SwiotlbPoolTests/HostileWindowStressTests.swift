@@ -19,7 +19,7 @@ import Testing
             if thread == 1 { return fixture.scribble(seed, until: watch) }
             do {
                 var twins = try TwinPools(fixture, quiet, seed: seed)
-                for step in 0..<6000 * stressScale { try twins.step(step) }
+                for step in 0..<scaled(6000) { try twins.step(step) }
                 twins.endAll()
             } catch {
                 Issue.record("\(error), seed \(seed)")

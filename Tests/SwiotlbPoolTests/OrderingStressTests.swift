@@ -28,7 +28,7 @@ import Testing
         onThreads(4) { thread in
             var generator = SeededGenerator(seed: seed &+ UInt64(thread))
             guard var mapper = try? fixture.pool.makeMapper() else { return }
-            for round in 0..<1500 * stressScale {
+            for round in 0..<scaled(1500) {
                 let count = slotCounts.lowerBound + generator.below(slotCounts.count)
                 // A part of private memory that is this thread's.
                 let buffer = fixture.buffer(thread << 18, count * slotByteCount)

@@ -35,7 +35,7 @@ import Testing
         onThreads(4) { thread in
             do {
                 var owner = try StaleOwner(fixture, policy, thread, owners[thread], seed)
-                for _ in 0..<600 * stressScale { try owner.step() }
+                for _ in 0..<scaled(600) { try owner.step() }
             } catch {
                 Issue.record("\(error), seed \(seed)")
             }

@@ -6,12 +6,6 @@ import Testing
 
 @testable import SwiotlbPool
 
-/// How long stress tests run: `BOUNCE_STRESS_SCALE` times as long as they do by default, which is a
-/// second or two each. A number of 1 or more; `BOUNCE_STRESS_SCALE=300 swift test --filter Stress`
-/// is a soak of some minutes a test.
-let stressScale = max(
-    unsafe getenv("BOUNCE_STRESS_SCALE").flatMap { unsafe Int(String(cString: $0)) } ?? 1, 1)
-
 /// Tells threads to end when a time has passed.
 final class Stopwatch: Sendable {
     private let end: ContinuousClock.Instant

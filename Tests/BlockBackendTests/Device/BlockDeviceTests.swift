@@ -134,20 +134,20 @@ struct BlockDeviceTests {
             #expect(device.statistics[0].kickCount == 0)
             #expect(device.statistics[0].requestCount == 100)
             #expect(device.stopQueue(0)?.available == 100)
-            #expect(start.duration(to: .now) < .seconds(2))
+            #expect(start.duration(to: .now) < .seconds(30))
         }
     }
 
     @Test("A long poll ends when the control plane wants something")
     func longPoll() throws {
-        try Self.withDevice(poll: 1_000_000) { device in
+        try Self.withDevice(poll: 120_000_000) { device in
             var bench = try DeviceBench()
             try device.startQueue(0, bench.setup())
             #expect(try bench.run(BlockHeader.read, sector: 0) == 0)
             let start = ContinuousClock.now
             for _ in 0..<20 { #expect(device.statistics[0].readCount == 1) }
             #expect(device.stopQueue(0)?.available == 1)
-            #expect(start.duration(to: .now) < .milliseconds(500))
+            #expect(start.duration(to: .now) < .seconds(60))
         }
     }
 

@@ -48,7 +48,7 @@ struct BlockQueueWorkerTests {
             }
             #expect(held != nil)
             device.setCall(bench.call, ofQueue: 0)
-            for _ in 0..<1000 where held != nil { usleep(1000) }
+            for _ in 0..<20_000 where held != nil { usleep(1000) }
             #expect(held == nil)
             #expect(try bench.run(BlockHeader.read, sector: 0) == 0)
             _ = device.stopQueue(0)
@@ -67,13 +67,13 @@ struct BlockQueueWorkerTests {
             _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
             bench.submit(BlockHeader.read, sector: 0, slot: 0)
             bench.publish()
-            for _ in 0..<1000 where bench.status(0) == 0xEE { usleep(1000) }
+            for _ in 0..<20_000 where bench.status(0) == 0xEE { usleep(1000) }
             #expect(bench.status(0) == 0)
             let start = ContinuousClock.now
             device.setCall(bench.call, ofQueue: 0)
             _ = device.statistics
             #expect(device.stopQueue(0)?.available == 2)
-            #expect(start.duration(to: .now) < .seconds(3))
+            #expect(start.duration(to: .now) < .seconds(30))
         }
     }
 
@@ -91,7 +91,7 @@ struct BlockQueueWorkerTests {
                 let offset = setup.configuration.driverArea.rawValue - bench.base.rawValue + 2
                 bench.memory.store(0x8000 as UInt16, at: Int(offset))
                 bench.kick.signal()
-                for _ in 0..<2000 where faults.withLock({ $0.isEmpty }) { usleep(1000) }
+                for _ in 0..<20_000 where faults.withLock({ $0.isEmpty }) { usleep(1000) }
                 bench.kick.signal()
                 // It still answers the control plane.
                 #expect(device.statistics[0].faultCount == round + 1)
