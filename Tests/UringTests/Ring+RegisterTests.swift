@@ -50,6 +50,8 @@ import Testing
         let files = try [TemporaryFile([1]), TemporaryFile([2])]
         var ring = try Ring(entryCount: 2)
         try ring.registerFiles(files.map(\.descriptor))
+        // An optimised build could close them before.
+        withExtendedLifetime(files) {}
         try ring.registerBuffers([
             memory.hostRange(offset: 0, byteCount: 4096),
             memory.hostRange(offset: 4096, byteCount: 4096),

@@ -169,8 +169,9 @@ public final class BlockDevice: VirtioDevice {
 
     /// What each queue has done since the device was made.
     public var statistics: [BlockQueueStatistics] {
-        let (workers, stopped) = state.withLock { ($0.workers, $0.stopped) }
-        return zip(workers, stopped).map { worker, stopped in
+        // Asked outside the lock: a queue may take a while to answer.
+        let queues = state.withLock { state in zip(state.workers, state.stopped).map { ($0, $1) } }
+        return queues.map { worker, stopped in
             var sum = stopped
             if let worker { sum.add(worker.statistics) }
             return sum
