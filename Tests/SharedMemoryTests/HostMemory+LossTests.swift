@@ -1,5 +1,6 @@
 import Glibc
 import SharedMemory
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -71,6 +72,33 @@ import Testing
                 }
             }
             #expect(memory.isLost)
+        }
+    }
+
+    @Test("Others map and unmap while a mapping is lost")
+    func othersComeAndGo() throws {
+        try HostMemory.surviveLoss()
+        let isDone = Atomic(false)
+        onThreads(2) { index in
+            guard index == 0 else {
+                // Of several lengths, so that places change hands.
+                var pages = 1
+                while !isDone.load(ordering: .relaxed) {
+                    let memory = try? Self.memory(pages: pages).0
+                    precondition(memory?.isLost == false)
+                    pages = pages % 4 + 1
+                }
+                return
+            }
+            for _ in 0..<200 {
+                guard let (memory, file) = try? Self.memory(pages: 2) else {
+                    preconditionFailure("a file is mapped")
+                }
+                precondition(ftruncate(file.descriptor.rawValue, Self.page) == 0)
+                precondition(memory.load(UInt8.self, at: Self.page) == 0)
+                precondition(memory.load(UInt8.self, at: 0) == 1 && memory.isLost)
+            }
+            isDone.store(true, ordering: .relaxed)
         }
     }
 
