@@ -86,11 +86,21 @@ let package = Package(
             dependencies: ["SharedMemory", "SwiotlbPool", "Virtqueue", containers],
             swiftSettings: swiftSettings),
 
+        // What the programs say of failures, and exit with.
+        .target(
+            name: "CommandSupport",
+            dependencies: [
+                "BlockBackend", "SharedMemory", system,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+
         // The daemon.
         .executableTarget(
             name: "bounced",
             dependencies: [
-                "BlockBackend", "SharedMemory", "Uring", "VhostUser", "Virtqueue", system, logging,
+                "BlockBackend", "CommandSupport", "SharedMemory", "Uring", "VhostUser", "Virtqueue",
+                system, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -100,9 +110,8 @@ let package = Package(
         .executableTarget(
             name: "perfbench",
             dependencies: [
-                "BlockBackend", "CPoolModels", "GuestDriver", "SharedMemory", "SwiotlbPool",
-                "Uring",
-                "VhostUser", "Virtqueue", system, logging, containers,
+                "BlockBackend", "CommandSupport", "CPoolModels", "GuestDriver", "SharedMemory",
+                "SwiotlbPool", "Uring", "VhostUser", "Virtqueue", system, logging, containers,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],

@@ -189,7 +189,7 @@ extension BlockEngine {
     /// The ring has more entries than there are requests, and a request is one operation at a time,
     /// so there is always room.
     mutating func prepare(_ row: Int) {
-        if storage.isInMemory, transferAtOnce(row) { return }
+        if transfersAtOnce, transferAtOnce(row) { return }
         let transfer = table[row]
         let file = transfer.isMisaligned ? Self.bufferedFile : Self.primaryFile
         let offset = transfer.fileOffset + UInt64(transfer.doneByteCount)

@@ -33,12 +33,14 @@ struct EngineWakes {
 
     private mutating func arm(_ wake: EngineWake, in ring: inout Ring) {
         guard let descriptor = descriptors[wake.rawValue] else { return }
-        isArmed[wake.rawValue] = ring.prepareRead(
+        let isPrepared = ring.prepareRead(
             of: descriptor,
             into: counts.hostRange(
                 offset: wake.rawValue * EventDescriptor.byteCount,
                 byteCount: EventDescriptor.byteCount),
             tag: RingTag(.wake, index: wake.rawValue).rawValue)
+        precondition(isPrepared, "the ring has an entry for it")
+        isArmed[wake.rawValue] = true
     }
 
     /// Takes in the end of a read.
@@ -62,9 +64,10 @@ struct EngineWakes {
     /// Ends all reads, as soon as the ring is entered.
     mutating func cancel(in ring: inout Ring) {
         for index in isArmed.indices where isArmed[index] {
-            _ = ring.prepareCancel(
+            let isPrepared = ring.prepareCancel(
                 tag: RingTag(.wake, index: index).rawValue,
                 ownTag: RingTag(.cancellation, index: index).rawValue)
+            precondition(isPrepared, "the ring has an entry for it")
         }
         descriptors = descriptors.map { _ in nil }
     }

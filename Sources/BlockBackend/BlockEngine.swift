@@ -10,7 +10,7 @@ import Virtqueue
 /// ```
 /// enqueue ─▶ check ─▶ gate ─▶ ring ─▶ kernel
 ///              │        │               │
-///              │     in memory          │
+///              │     at once            │
 ///              ▼        ▼               ▼
 ///              └─▶ settled ─▶ nextCompletion
 /// ```
@@ -21,9 +21,8 @@ import Virtqueue
 /// a refused one with a status instead of a trap.
 ///
 /// A request whose payload lies in registered memory is a fixed-buffer operation, one whose payload
-/// is a single range (or ranges that touch) a plain one, any other a vectored one. Where the storage
-/// is in memory (``BlockStorage/isInMemory``) `enqueue` transfers at once instead: there is nothing
-/// to wait for, and the ring would have the kernel wake a thread of its own for each request.
+/// is a single range (or ranges that touch) a plain one, any other a vectored one. A transfer at once
+/// (``Configuration/transfersAtOnce``) is none: it is over when `enqueue` returns.
 ///
 /// **Trust.** Operation, position and ranges may come from a hostile driver; none is used
 /// unchecked.
@@ -43,6 +42,11 @@ public struct BlockEngine: ~Copyable {
         public var segmentCountMax = 128
         /// Whether to register the memory map's regions as fixed buffers.
         public var registersMemory = true
+        /// Whether `enqueue` transfers at once where the storage is in memory
+        /// (``BlockStorage/isInMemory``). Through the ring the kernel wakes threads of its own for such
+        /// requests: several times the time of each, but beside this thread. So: where this thread has
+        /// nothing else to do.
+        public var transfersAtOnce = false
 
         public init() {}
     }
@@ -54,6 +58,7 @@ public struct BlockEngine: ~Copyable {
 
     var ring: Ring
     let registration: BufferRegistration
+    let transfersAtOnce: Bool
     let supportsVectoredFixedBuffers: Bool
     let vectors: IOVectors
     /// What zeroes are written from, where the storage cannot make them.
@@ -64,8 +69,7 @@ public struct BlockEngine: ~Copyable {
     let eventCount: HostMemory
     /// Whether a read of the gate's event is under way.
     var isReadingGateEvent = false
-    /// Requests that have ended without the ring: refused ones, transfers of nothing, and those of
-    /// storage in memory.
+    /// Requests that have ended without the ring: refused ones, transfers of nothing or at once.
     var settled = TransferQueue()
     var wakes: EngineWakes
 
@@ -103,6 +107,7 @@ public struct BlockEngine: ~Copyable {
         self.storage = storage
         self.memoryMap = memoryMap
         self.registration = registration
+        transfersAtOnce = configuration.transfersAtOnce && storage.isInMemory
         self.zeroes = zeroes
         self.eventCount = eventCount
         self.gate = gate

@@ -44,8 +44,8 @@ public final class BlockStorage: Sendable {
     /// any range.
     let discardGranule: Int
 
-    /// Whether the contents are in memory (tmpfs, ramfs): transfers wait for no device, and engines
-    /// make them at once. What has been swapped out is waited for.
+    /// Whether the contents are in memory (tmpfs, ramfs): transfers wait for no device, except for what
+    /// has been swapped out.
     public let isInMemory: Bool
 
     /// What keeps direct writes and misaligned requests apart; `nil` where nothing is direct.

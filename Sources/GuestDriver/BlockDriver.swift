@@ -111,12 +111,13 @@ public struct BlockDriver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         parts.append(storeHeader(operation, sector: sector, row: row))
         let reads = if case .read = operation { true } else { false }
         if let payload {
-            try map(payload, reads ? .fromDevice : .toDevice, row: row)
+            try rows[row].mappings.map(
+                payload, reads ? .fromDevice : .toDevice, by: &mapper, parts: &parts)
         }
         let readableCount = reads ? 1 : parts.count
         parts.append(layout.status(row, at: memory.deviceRange.address))
         guard Self.add(parts, readableCount: readableCount, tag: UInt64(row), to: &queue) else {
-            unmap(row, writtenByteCount: 0)
+            rows[row].mappings.unmap(usedByteCount: 0, by: &mapper)
             return false
         }
         rows[row].tag = tag
@@ -149,7 +150,7 @@ public struct BlockDriver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
             UInt8.self, at: memory.memoryOffset + layout.statusOffset(row))
         var status = BlockStatus(rawValue: word) ?? .ioError
         if status == .ok, written < byteCount { status = .ioError }
-        unmap(row, writtenByteCount: written)
+        rows[row].mappings.unmap(usedByteCount: written, by: &mapper)
         freeRows.append(row)
         return BlockDriverCompletion(
             tag: rows[row].tag, status: status, writtenByteCount: written)
@@ -173,7 +174,7 @@ public struct BlockDriver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     /// copied out.
     @inlinable
     public mutating func abandon() {
-        for row in 0..<rows.count { unmap(row, writtenByteCount: 0) }
+        for row in 0..<rows.count { rows[row].mappings.unmap(usedByteCount: 0, by: &mapper) }
     }
 }
 
@@ -223,44 +224,6 @@ extension BlockDriver where Mapper: ~Copyable {
                 memory.deviceRange.address.rawValue + UInt64(layout.headerOffset(row))),
             byteCount: BlockHeader.byteCount + (segment == nil ? 0 : BlockSegment.byteCount))
     }
-
-    /// Maps a payload in as few mappings as the mapper allows, all or nothing.
-    @inlinable
-    mutating func map(
-        _ payload: GuestRange, _ direction: DMADirection, row: Int
-    ) throws(MapRefusal) {
-        var done = 0
-        while done < payload.byteCount {
-            let count = min(payload.byteCount - done, mapper.maximumMappingByteCount)
-            do throws(MapRefusal) {
-                guard !rows[row].mappings.isFull else {
-                    throw .tooLarge(maximumByteCount: done)
-                }
-                let mapping = try mapper.map(
-                    payload.slice(offset: done, byteCount: count), direction)
-                parts.append(mapping.deviceRange)
-                rows[row].mappings.append(mapping)
-            } catch {
-                unmap(row, writtenByteCount: 0)
-                throw error
-            }
-            done += count
-        }
-    }
-
-    @inlinable
-    mutating func unmap(_ row: Int, writtenByteCount: Int) {
-        // The last mapping first: what it has of the bytes is what those before it leave.
-        var before = 0
-        for index in 0..<rows[row].mappings.count {
-            before += rows[row].mappings[index].byteCount
-        }
-        while !rows[row].mappings.isEmpty {
-            let mapping = rows[row].mappings.removeLast()
-            before -= mapping.byteCount
-            mapper.unmap(mapping, usedByteCount: max(writtenByteCount - before, 0))
-        }
-    }
 }
 
 /// The end of a request, as the driver sees it.
@@ -282,13 +245,13 @@ public struct BlockDriverCompletion: Sendable {
 
 /// A request under way.
 @usableFromInline struct BlockDriverRow: ~Copyable {
-    @usableFromInline var mappings: RigidArray<DMAMapping>
+    @usableFromInline var mappings: BufferMappings
     @usableFromInline var tag: UInt64 = 0
     /// How much the device is to write into the payload.
     @usableFromInline var payloadByteCount = 0
 
     @inlinable
     init(mappingCountMax: Int) {
-        mappings = RigidArray(capacity: mappingCountMax)
+        mappings = BufferMappings(countMax: mappingCountMax)
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BlockBackend
+import CommandSupport
 import Glibc
 import Logging
 import SharedMemory
@@ -74,7 +75,7 @@ struct BlkCommand: ParsableCommand {
         if printCapabilities {
             print(Self.capabilities)
         } else {
-            try reportingFailures(serve)
+            try reportingFailures(of: "bounced", serve)
         }
     }
 
@@ -99,7 +100,7 @@ struct BlkCommand: ParsableCommand {
             try listener.serve(with: backend, until: signals.stop)
         } catch {
             // A connection that was given up, which the log has; otherwise the socket itself.
-            if case .system(let error) = error { throw Failure(error) }
+            if case .system(let error) = error { throw CommandFailure(error) }
         }
         StandardError.write(device.report)
     }
@@ -109,9 +110,14 @@ struct BlkCommand: ParsableCommand {
         if readOnly { options.insert(.readOnly) }
         if buffered { options.insert(.buffered) }
         let path = FilePath(blkFile ?? "")
-        let storage = try BlockStorage(path: path, options: options)
+        let storage: BlockStorage
+        do {
+            storage = try BlockStorage(path: path, options: options)
+        } catch {
+            throw CommandFailure(error, readOnlyOption: "--read-only")
+        }
         guard storage.byteCount > 0 else {
-            throw Failure(.noInput, "\(path) has no whole sector of 512 bytes")
+            throw CommandFailure(.noInput, "\(path) has no whole sector of 512 bytes")
         }
         var configuration = BlockDevice.Configuration()
         configuration.queueCount = numQueues
@@ -127,7 +133,7 @@ struct BlkCommand: ParsableCommand {
             if let fd { return try VhostUserListener(adopting: FileDescriptor(rawValue: fd)) }
             return try VhostUserListener(path: FilePath(socketPath ?? ""))
         } catch {
-            throw Failure(error, socket: socketName)
+            throw CommandFailure(error, socket: socketName)
         }
     }
 }

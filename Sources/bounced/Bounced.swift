@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandSupport
 import SystemPackage
 
 /// Serves devices to virtual machines over vhost-user.

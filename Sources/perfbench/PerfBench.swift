@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandSupport
 
 /// What bouncing payloads through a window costs, next to not bouncing them.
 @main

@@ -110,6 +110,15 @@ import Testing
         }
     }
 
+    /// The nodes of devices are in a file system that is in memory, which the devices are not.
+    @Test("Files on tmpfs are in memory, others and devices are not", arguments: Place.allCases)
+    func inMemory(place: Place) throws {
+        try place.withStorage(byteCount: 1 << 20) { storage, _ in
+            #expect(storage.isInMemory == place.isInMemory)
+            #expect((storage.gate != nil) == (storage.isDirect && !place.isInMemory))
+        }
+    }
+
     @Test("Storage closes its descriptors when it goes")
     func closes() throws {
         try Place.diskDirect.withStorage(byteCount: 4096) { _, path in

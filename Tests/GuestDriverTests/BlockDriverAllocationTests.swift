@@ -1,8 +1,6 @@
 import AllocationCounter
 import BlockBackend
 import SharedMemory
-import SwiotlbPool
-import SystemPackage
 import TestSupport
 import Testing
 import Virtqueue
@@ -19,27 +17,8 @@ struct BlockDriverAllocationTests {
             VirtioFeatures(), .packedRing, [.indirectDescriptors, .eventIndex],
         ])
     func roundTrip(features: VirtioFeatures) throws {
-        let file = try TemporaryFile([UInt8](repeating: 0, count: 1 << 20))
-        let storage = try BlockStorage(
-            path: FilePath("/proc/self/fd/\(file.descriptor.rawValue)"), options: .buffered)
-        let guest = try HostMemory.anonymous(byteCount: 1 << 20)
-        let window = try HostMemory.window(byteCount: 1 << 20)
-        let base = GuestAddress(1 << 40)
-        let pool = try BouncePool(
-            window: window, at: base, privateMemory: MemoryMap(guest, at: GuestAddress(0)))
-        let layout = BlockDriverLayout(
-            queueSize: 64, isPacked: features.contains(.packedRing),
-            usesTables: features.contains(.indirectDescriptors), requestCountMax: 16)
-        var driver = try BlockDriver(
-            mapper: try pool.makeMapper(),
-            memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
-            features: features, payloadByteCountMax: 16384)
-        var device = try BlockQueue(
-            storage: storage,
-            setup: QueueSetup(
-                configuration: driver.queueConfiguration,
-                memoryMap: MemoryMap(window, at: base),
-                position: .start(isPacked: layout.queue.isPacked), kick: nil, call: nil))
+        var bench = try DriverBench(
+            features, queueSize: 64, requestCountMax: 16, payloadByteCountMax: 16384)
         var failureCount = 0
         func cycle(_ number: Int) throws {
             for slot in 0..<8 {
@@ -47,26 +26,26 @@ struct BlockDriverAllocationTests {
                     address: GuestAddress(UInt64(slot * 16384)), byteCount: 8192)
                 let isMade =
                     switch (number + slot) % 4 {
-                    case 0: try driver.submit(.read, sector: 0, payload: payload, tag: 1)
-                    case 1: try driver.submit(.write, sector: 8, payload: payload, tag: 1)
-                    case 2: try driver.submit(.flush, tag: 1)
+                    case 0: try bench.driver.submit(.read, sector: 0, payload: payload, tag: 1)
+                    case 1: try bench.driver.submit(.write, sector: 8, payload: payload, tag: 1)
+                    case 2: try bench.driver.submit(.flush, tag: 1)
                     default:
-                        try driver.submit(
+                        try bench.driver.submit(
                             .writeZeroes(sectorCount: 8, mayUnmap: false), sector: 64, tag: 1)
                     }
                 if !isMade { failureCount += 1 }
             }
-            _ = driver.publish()
-            _ = try device.fetch()
-            while !device.isIdle {
-                try device.submitAndWait()
-                _ = device.reap()
+            _ = bench.driver.publish()
+            _ = try bench.device.fetch()
+            while !bench.device.isIdle {
+                try bench.device.submitAndWait()
+                _ = bench.device.reap()
             }
-            _ = device.publish()
-            while let end = try driver.nextCompletion() {
+            _ = bench.device.publish()
+            while let end = try bench.driver.nextCompletion() {
                 if end.status != .ok { failureCount += 1 }
             }
-            if driver.inflightCount > 0 { failureCount += 1 }
+            if bench.driver.inflightCount > 0 { failureCount += 1 }
         }
         for number in 0..<100 { try cycle(number) }
         let before = allocation_counter_read()
@@ -74,6 +53,5 @@ struct BlockDriverAllocationTests {
         let count = allocation_counter_read() - before
         #expect(count == 0)
         #expect(failureCount == 0)
-        withExtendedLifetime(file) {}
     }
 }

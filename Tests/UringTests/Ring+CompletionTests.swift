@@ -34,6 +34,26 @@ import Testing
         }
     }
 
+    @Test func theRingTellsWhenEnteringItBringsCompletions() throws {
+        let event = try EventDescriptor()
+        let memory = try HostMemory.anonymous(byteCount: 4096)
+        var ring = try Ring(entryCount: 4)
+        try #require(ring.flags.contains(.taskrunFlag))
+        let range = memory.hostRange(offset: 0, byteCount: EventDescriptor.byteCount)
+        let isPrepared = ring.prepareRead(of: event.fileDescriptor, into: range, tag: 7)
+        let preparedCount = ring.preparedCount
+        #expect(isPrepared && preparedCount == 1)
+        try ring.submitAndWait(minimumCompletionCount: 0)
+        let (leftCount, early) = (ring.preparedCount, ring.mayHaveCompletion)
+        #expect(leftCount == 0 && !early)
+        event.signal()
+        let told = ring.mayHaveCompletion
+        #expect(told)
+        try ring.submitAndWait(minimumCompletionCount: 0)
+        let (tag, late) = (ring.nextCompletion()?.tag, ring.mayHaveCompletion)
+        #expect(tag == 7 && !late)
+    }
+
     @Test func failuresAmongSuccessesKeepTheirOwnTags() throws {
         let storage = try TemporaryFile([1])
         let memory = try HostMemory.anonymous(byteCount: 4096)

@@ -115,6 +115,8 @@ public final class BlockDevice: VirtioDevice {
         queue.registersMemory =
             queue.registersMemory
             && setup.memoryMap.byteCount <= configuration.registeredByteCountMax
+        // A queue has a thread to itself.
+        queue.transfersAtOnce = true
         let worker = try BlockQueueWorker(
             index: index, storage: storage, setup: setup, cache: cache, configuration: queue,
             pollMicroseconds: configuration.pollMicroseconds, logger: logger)

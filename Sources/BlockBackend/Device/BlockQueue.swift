@@ -27,6 +27,8 @@ public struct BlockQueue: ~Copyable {
         public var rangeSectorCountMax: UInt32 = 1 << 22
         /// Whether to register the memory as fixed buffers: it is pinned then.
         public var registersMemory = true
+        /// As of ``BlockEngine/Configuration``.
+        public var transfersAtOnce = false
         /// What the device calls itself, at most 20 bytes of ASCII.
         public var identifier = "bounce"
 
@@ -67,6 +69,7 @@ public struct BlockQueue: ~Copyable {
         engineConfiguration.requestCountMax = rowCount
         engineConfiguration.segmentCountMax = configuration.segmentCountMax
         engineConfiguration.registersMemory = configuration.registersMemory
+        engineConfiguration.transfersAtOnce = configuration.transfersAtOnce
         let engine = try Self.system { () throws(SystemCallError) in
             try BlockEngine(
                 storage: storage, memoryMap: setup.memoryMap, configuration: engineConfiguration,

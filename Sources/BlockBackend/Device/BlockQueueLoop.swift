@@ -48,7 +48,7 @@ struct BlockQueueLoop {
         storagePoll = AdaptivePoll(limitMicroseconds: pollMicroseconds / 4)
     }
 
-    mutating func begin(_ queue: inout BlockQueue) throws(BlockQueueStop) {
+    mutating func begin(_ queue: inout BlockQueue) {
         queue.engine.watch(control.fileDescriptor, as: .control)
         if let kick { queue.engine.watch(kick.fileDescriptor, as: .kick) }
         if queue.isResumed { isKicked = true }
@@ -71,13 +71,13 @@ struct BlockQueueLoop {
             }
         }
         let ended = queue.reap(atMost: batchCount)
-        if queue.engine.takeWake(.kick) {
+        let wasKicked = queue.engine.takeWake(.kick)
+        if wasKicked {
             queue.statistics.kickCount += 1
             isKicked = true
-            taken += 1
         }
         _ = queue.engine.takeWake(.control)
-        isBusy = taken > 0 || ended > 0
+        isBusy = taken > 0 || ended > 0 || wasKicked
         expectedCount = max(expectedCount + ended - taken, 0)
         batchCount = isBusy ? min(batchCount * 2, Self.batchCountMax) : 1
         let isCalling = queue.publish()

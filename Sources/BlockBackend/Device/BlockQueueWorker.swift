@@ -157,7 +157,7 @@ extension BlockQueueWorker {
         var call = shared.withLock { $0.call }
         var isBroken = false
         do throws(BlockQueueStop) {
-            try loop.begin(&queue)
+            loop.begin(&queue)
             while !isWished(Wish.stop) {
                 if try loop.turn(&queue) { call?.signal() }
                 if wishes.load(ordering: .relaxed) != 0 { attend(to: queue.statistics, &call) }

@@ -107,7 +107,9 @@ public final class VhostUserListener: Sendable {
                 guard error == .stopped else { throw error }
                 return nil
             }
-            if let socket = try MessageSocket.accept(from: descriptor) { return socket }
+            if let socket = try MessageSocket.accept(from: descriptor, until: stop) {
+                return socket
+            }
         }
     }
 }

@@ -149,16 +149,25 @@ extension MessageSocket {
         return value
     }
 
-    /// Takes a connection that is waiting; `nil` where there is none after all.
-    static func accept(from listener: FileDescriptor) throws(VhostUserError) -> FileDescriptor? {
+    /// Takes a connection that is waiting; `nil` where there is none after all, or the system has no
+    /// room for one: then it returns after a while, or when `stop` is signalled.
+    static func accept(
+        from listener: FileDescriptor, until stop: EventDescriptor
+    ) throws(VhostUserError) -> FileDescriptor? {
         let socket = csocket_accept(listener.rawValue)
         guard socket < 0 else { return FileDescriptor(rawValue: socket) }
         let errno = Errno(rawValue: Glibc.errno)
         switch errno {
         case .interrupted, .wouldBlock, .connectionAbort: return nil
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noBufferSpace, .noMemory:
-            // It passes. The connection waits until then, and is looked for again at once.
-            usleep(100_000)
+            // It passes, and the connection waits until then.
+            do throws(VhostUserError) {
+                try wait(
+                    for: FileDescriptor(rawValue: -1), events: 0,
+                    Patience(stop: stop, milliseconds: 100))
+            } catch {
+                guard error == .timedOut || error == .stopped else { throw error }
+            }
             return nil
         default: throw .system(SystemCallError("accept4", errno))
         }

@@ -83,16 +83,4 @@ extension DeviceQueue {
         log?.markRing(offset: held.offset, byteCount: 8)
         self.held = nil
     }
-
-    @inline(__always)
-    mutating func packedWantsCall(_ count: Int) -> Bool {
-        // Pairs with the driver's barrier between its event and its look at the descriptor.
-        atomicMemoryFence(ordering: .sequentiallyConsistent)
-        let word = driver.load(UInt32.self, at: 0)
-        let flags = word >> 16 & 3
-        guard flags == PackedEventFlags.descriptor, usesEventIndex else {
-            return flags != PackedEventFlags.disable
-        }
-        return packedUsed.hasPassed(eventStructure: word, count: count, size: size)
-    }
 }

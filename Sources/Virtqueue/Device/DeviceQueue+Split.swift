@@ -65,16 +65,4 @@ extension DeviceQueue {
         used &+= UInt16(truncatingIfNeeded: buffers)
         unpublished &+= buffers
     }
-
-    @inline(__always)
-    mutating func splitWantsCall(_ count: Int) -> Bool {
-        // Pairs with the driver's barrier between its event and its look at the index.
-        atomicMemoryFence(ordering: .sequentiallyConsistent)
-        if usesEventIndex {
-            let event = driver.load(UInt16.self, at: SplitRing.usedEvent(size: size))
-            return hasPassed(
-                event: event, new: used, old: used &- UInt16(truncatingIfNeeded: count))
-        }
-        return driver.load(UInt16.self, at: SplitRing.flags) & splitNoNotification == 0
-    }
 }

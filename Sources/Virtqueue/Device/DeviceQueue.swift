@@ -230,7 +230,12 @@ public struct DeviceQueue: ~Copyable {
             log?.markRing(offset: SplitRing.index, byteCount: 2)
             splitInflight?.didPublish(usedIndex: used)
         }
-        return isPacked ? packedWantsCall(count) : splitWantsCall(count)
+        return isPacked
+            ? driver.wantsNotification(
+                upTo: packedUsed, count: count, size: size, usesEventIndex: usesEventIndex)
+            : driver.wantsNotification(
+                upTo: used, count: count,
+                eventOffset: usesEventIndex ? SplitRing.usedEvent(size: size) : nil)
     }
 
     /// Writes a used entry, which stands for this buffer and those skipped before it.

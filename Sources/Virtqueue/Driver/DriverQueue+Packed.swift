@@ -57,16 +57,4 @@ extension DriverQueue {
         return UsedEntry(
             id: Int(descriptor.packedID), byteCount: isWritten ? descriptor.byteCount : 0)
     }
-
-    @inline(__always)
-    mutating func packedWantsKick(_ count: Int) -> Bool {
-        // Pairs with the device's barrier between its event and its look at the descriptor.
-        atomicMemoryFence(ordering: .sequentiallyConsistent)
-        let word = device.load(UInt32.self, at: 0)
-        let flags = word >> 16 & 3
-        guard flags == PackedEventFlags.descriptor, usesEventIndex else {
-            return flags != PackedEventFlags.disable
-        }
-        return packedAvailable.hasPassed(eventStructure: word, count: count, size: size)
-    }
 }

@@ -81,16 +81,4 @@ extension DriverQueue {
             id: Int(device.load(UInt32.self, at: offset)),
             byteCount: Int(device.load(UInt32.self, at: offset &+ 4)))
     }
-
-    @inline(__always)
-    mutating func splitWantsKick(_ count: Int) -> Bool {
-        // Pairs with the device's barrier between its event and its look at the index.
-        atomicMemoryFence(ordering: .sequentiallyConsistent)
-        if usesEventIndex {
-            let event = device.load(UInt16.self, at: SplitRing.availableEvent(size: size))
-            return hasPassed(
-                event: event, new: available, old: available &- UInt16(truncatingIfNeeded: count))
-        }
-        return device.load(UInt16.self, at: SplitRing.flags) & splitNoNotification == 0
-    }
 }

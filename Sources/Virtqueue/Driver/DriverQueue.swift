@@ -145,11 +145,14 @@ public struct DriverQueue: ~Copyable {
         shownCount = inflightCount
         guard isPacked else {
             driver.storeReleasing(available, at: SplitRing.index)
-            return splitWantsKick(count)
+            return device.wantsNotification(
+                upTo: available, count: count,
+                eventOffset: usesEventIndex ? SplitRing.availableEvent(size: size) : nil)
         }
         if let held { descriptors.storeReleasing(held.word, at: held.offset) }
         held = nil
-        return packedWantsKick(count)
+        return device.wantsNotification(
+            upTo: packedAvailable, count: count, size: size, usesEventIndex: usesEventIndex)
     }
 
     /// Takes a buffer that the device has used, if there is one.

@@ -1,4 +1,5 @@
 import BlockBackend
+import CommandSupport
 import FoundationEssentials
 import Glibc
 import SharedMemory
@@ -39,7 +40,7 @@ final class BackendProcess {
             ?? "./perfbench"
         let program = FilePath(executable).removingLastComponent().appending("bounced")
         guard FileManager.default.isExecutableFile(atPath: program.string) else {
-            throw BenchFailure(
+            throw CommandFailure(
                 .unavailable,
                 "\(program) is not there; build it with 'swift build -c release --product bounced', or "
                     + "name a backend's --socket")
@@ -47,7 +48,7 @@ final class BackendProcess {
         let directory = FilePath("/tmp/perfbench-\(getpid())-\(UInt32.random(in: .min ... .max))")
         // Private, so that nobody else connects. SAFETY: the string lives for the call.
         guard unsafe mkdir(directory.string, 0o700) == 0 else {
-            throw BenchFailure(
+            throw CommandFailure(
                 .cannotCreate, "\(directory) cannot be made (\(Errno(rawValue: errno)))")
         }
         socket = directory.appending("socket")
@@ -103,7 +104,7 @@ final class BackendProcess {
             let bytes = try frontend.configuration(at: 0, byteCount: 8)
             return BlockConfiguration(bytes: bytes).sectorCount * UInt64(sectorByteCount)
         } catch {
-            throw BenchFailure(.unavailable, "the backend cannot be used: \(error)")
+            throw CommandFailure(.unavailable, "the backend cannot be used: \(error)")
         }
     }
 
@@ -112,7 +113,7 @@ final class BackendProcess {
             if (try? connect()) != nil { return }
             usleep(1000)
         }
-        throw BenchFailure(.unavailable, "the backend that was started does not serve its socket")
+        throw CommandFailure(.unavailable, "the backend that was started does not serve its socket")
     }
 
     private static func spawn(_ words: [String]) throws -> pid_t {
@@ -122,7 +123,7 @@ final class BackendProcess {
         defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
         let result = unsafe posix_spawn(&pid, words[0], nil, nil, &arguments, environ)
         guard result == 0 else {
-            throw BenchFailure(
+            throw CommandFailure(
                 .unavailable, "\(words[0]) cannot be started (\(Errno(rawValue: result)))")
         }
         return pid
@@ -133,7 +134,7 @@ final class BackendProcess {
         do {
             return try VhostUserFrontend(connecting: path).backendProcess
         } catch {
-            throw BenchFailure(.noInput, "\(path) cannot be connected to (\(error))")
+            throw CommandFailure(.noInput, "\(path) cannot be connected to (\(error))")
         }
     }
 }

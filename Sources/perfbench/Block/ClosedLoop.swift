@@ -1,5 +1,6 @@
 import BasicContainers
 import BlockBackend
+import CommandSupport
 import Histogram
 import SharedMemory
 import SystemPackage
@@ -61,7 +62,7 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
 
     /// Runs one case for a time.
     ///
-    /// - Throws: `SystemCallError` of the ring, or `BenchFailure` where the disk is full or a backend
+    /// - Throws: `SystemCallError` of the ring, or `CommandFailure` where the disk is full or a backend
     ///   is gone. Nothing is under way and nothing is mapped afterwards in any case.
     mutating func run(
         _ plan: BlockCase, buffers: inout GuestBuffers, source: inout RequestSource,
@@ -87,7 +88,7 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
         freeRows.removeAll()
         for row in (0..<plan.depth).reversed() { freeRows.append(row) }
         var sample = RoundSample()
-        var diskFull: BenchFailure?
+        var diskFull: CommandFailure?
         var isWarm = false
         var now = monotonicNanoseconds()
         var begin = now
@@ -137,13 +138,13 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
 
     /// Performs one request and waits for its end.
     ///
-    /// - Throws: `BenchFailure` where it does not end well.
+    /// - Throws: `CommandFailure` where it does not end well.
     mutating func perform(_ request: RequestSource.Request) throws {
         try connect()
         guard try target.start(request, row: 0) else {
-            throw BenchFailure(.usage, "the window has no room for one request")
+            throw CommandFailure(.usage, "the window has no room for one request")
         }
-        var failure: BenchFailure?
+        var failure: CommandFailure?
         while !target.isIdle {
             try target.submitAndWait()
             while let completion = try target.nextCompletion() {
@@ -206,14 +207,14 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
         }
     }
 
-    private static func failure(_ completion: TargetCompletion) -> BenchFailure {
+    private static func failure(_ completion: TargetCompletion) -> CommandFailure {
         switch (completion.errno, completion.status) {
-        case (.noSpace?, _): BenchFailure(.ioError, "the disk is full")
-        case (let errno?, _): BenchFailure(.ioError, "a request failed (\(errno))")
+        case (.noSpace?, _): CommandFailure(.ioError, "the disk is full")
+        case (let errno?, _): CommandFailure(.ioError, "a request failed (\(errno))")
         case (nil, .unsupported):
-            BenchFailure(.ioError, "the backend does not support a request")
+            CommandFailure(.ioError, "the backend does not support a request")
         case (nil, _):
-            BenchFailure(
+            CommandFailure(
                 .ioError,
                 "a request failed: the backend refused it, or the file was cut short meanwhile")
         }

@@ -1,5 +1,6 @@
 import BasicContainers
 import BlockBackend
+import GuestDriver
 import SharedMemory
 import SwiotlbPool
 import Virtqueue
@@ -8,14 +9,10 @@ import Virtqueue
 struct EngineTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
     private var mapper: Mapper
     private var engine: BlockEngine
-    private var rows: RigidArray<Row>
+    /// The mappings of each request under way.
+    private var rows: RigidArray<BufferMappings>
     /// What one request's mappings are for the backend.
     private var payload: RigidArray<GuestRange>
-
-    /// A request under way.
-    private struct Row: ~Copyable {
-        var mappings: RigidArray<DMAMapping>
-    }
 
     /// - Parameters:
     ///   - rowCount: the most requests under way.
@@ -31,7 +28,7 @@ struct EngineTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
         rows = RigidArray(capacity: rowCount)
         payload = RigidArray(capacity: mappingCountMax)
         for _ in 0..<rowCount {
-            rows.append(Row(mappings: RigidArray(capacity: mappingCountMax)))
+            rows.append(BufferMappings(countMax: mappingCountMax))
         }
     }
 
@@ -43,7 +40,15 @@ struct EngineTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
     mutating func disconnect() {}
 
     mutating func start(_ request: RequestSource.Request, row: Int) throws -> Bool {
-        guard try map(request, row: row) else { return false }
+        payload.removeAll()
+        do throws(MapRefusal) {
+            try rows[row].map(
+                request.buffer, request.operation == .write ? .toDevice : .fromDevice, by: &mapper,
+                parts: &payload)
+        } catch {
+            guard error.isTemporary else { throw error }
+            return false
+        }
         Self.enqueue(request, row: row, payload: payload, into: &engine)
         return true
     }
@@ -59,7 +64,7 @@ struct EngineTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
     mutating func nextCompletion() -> TargetCompletion? {
         guard let completion = engine.nextCompletion() else { return nil }
         let row = Int(completion.tag)
-        unmap(row: row, usedByteCount: completion.writtenByteCount)
+        rows[row].unmap(usedByteCount: completion.writtenByteCount, by: &mapper)
         return TargetCompletion(row: row, status: completion.status, errno: completion.errno)
     }
 
@@ -75,41 +80,5 @@ struct EngineTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
             : engine.enqueue(
                 request.operation, sector: request.sector, payload: payload.span, tag: tag)
         precondition(isEnqueued, "the engine has room for every row")
-    }
-
-    /// Maps a request's buffer in as few mappings as the mapper allows, all or nothing.
-    private mutating func map(_ request: RequestSource.Request, row: Int) throws -> Bool {
-        let buffer = request.buffer
-        let direction: DMADirection = request.operation == .write ? .toDevice : .fromDevice
-        payload.removeAll()
-        var done = 0
-        while done < buffer.byteCount {
-            let count = min(buffer.byteCount - done, mapper.maximumMappingByteCount)
-            do throws(MapRefusal) {
-                let mapping = try mapper.map(
-                    buffer.slice(offset: done, byteCount: count), direction)
-                payload.append(mapping.deviceRange)
-                rows[row].mappings.append(mapping)
-            } catch {
-                unmap(row: row, usedByteCount: 0)
-                guard error.isTemporary else { throw error }
-                return false
-            }
-            done += count
-        }
-        return true
-    }
-
-    private mutating func unmap(row: Int, usedByteCount: Int) {
-        // The last mapping first: what it used is what those before it leave.
-        var before = 0
-        for index in 0..<rows[row].mappings.count {
-            before += rows[row].mappings[index].byteCount
-        }
-        while !rows[row].mappings.isEmpty {
-            let mapping = rows[row].mappings.removeLast()
-            before -= mapping.byteCount
-            mapper.unmap(mapping, usedByteCount: usedByteCount - before)
-        }
     }
 }

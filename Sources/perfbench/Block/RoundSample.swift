@@ -1,3 +1,4 @@
+import CommandSupport
 import Histogram
 
 /// Completion latencies in nanoseconds, to three digits, up to a minute.
@@ -14,7 +15,7 @@ struct RoundSample {
     var operationCount = 0
     var errorCount = 0
     /// What the first request that failed says.
-    var firstFailure: BenchFailure?
+    var firstFailure: CommandFailure?
     var seconds = 0.0
     var cpu = CPUTime(user: 0, system: 0)
     var copiedByteCount = 0

@@ -1,4 +1,5 @@
 import BlockBackend
+import CommandSupport
 import GuestDriver
 import SharedMemory
 import SwiotlbPool
@@ -74,7 +75,7 @@ struct SocketTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
                 kick: kick, call: call)
             session = Session(driver: driver, frontend: frontend, kick: kick, call: call)
         } catch let error as VhostUserError {
-            throw BenchFailure(.unavailable, "the backend cannot be used: \(error)")
+            throw CommandFailure(.unavailable, "the backend cannot be used: \(error)")
         }
     }
 
@@ -137,7 +138,7 @@ struct SocketTarget<Mapper: DMAMapper & ~Copyable>: ~Copyable, BlockTarget {
     private mutating func failUnlessAlive() throws {
         session?.driver.abandon()
         session = nil
-        throw BenchFailure(
+        throw CommandFailure(
             .unavailable,
             backend.isAlive
                 ? "the backend did not complete a request within 10 s" : "the backend is gone")

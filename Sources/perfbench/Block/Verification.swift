@@ -1,4 +1,5 @@
 import BlockBackend
+import CommandSupport
 import SharedMemory
 import SystemPackage
 import Virtqueue
@@ -24,7 +25,7 @@ struct Verification {
         self.file = file
     }
 
-    /// - Throws: `BenchFailure` that names the first difference.
+    /// - Throws: `CommandFailure` that names the first difference.
     mutating func run(_ blockByteCounts: [Int]) throws {
         let descriptor = try file.map {
             try FileDescriptor.open($0, .readOnly, options: .closeOnExec)
@@ -93,7 +94,7 @@ struct Verification {
     ) throws {
         guard found != expected else { return }
         let difference = zip(found, expected).enumerated().first { $1.0 != $1.1 }
-        throw BenchFailure(
+        throw CommandFailure(
             .wrongData,
             "verify: byte \(position + Int64(difference?.offset ?? found.count)) was written through "
                 + "\(writer.description) and reads differently through \(reader)")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BlockBackend
+import CommandSupport
 import FoundationEssentials
 import Glibc
 import Logging
@@ -166,7 +167,7 @@ struct BlockCommand: ParsableCommand {
         let byteCount = try min(
             storage?.byteCount ?? .max, backend?.storageByteCount() ?? .max)
         guard byteCount >= UInt64(blockByteCountMax) else {
-            throw BenchFailure(
+            throw CommandFailure(
                 .noInput,
                 "\(storagePath?.string ?? socket ?? "") has \(byteCount) bytes, less than one block of "
                     + "\(ByteSize(blockByteCountMax))")
@@ -186,15 +187,15 @@ struct BlockCommand: ParsableCommand {
         }
 
         var results: [BlockMeasurement.CaseResult] = []
-        var failure: BenchFailure?
+        var failure: CommandFailure?
         for plan in cases where failure == nil && !Interruption.isRequested {
             var result = BlockMeasurement.CaseResult(plan: plan)
             do {
                 try measurement.measure(on: stand, progress: &progress, result: &result)
-            } catch let error as BenchFailure {
+            } catch let error as CommandFailure {
                 failure = error
             } catch let error as SystemCallError {
-                failure = BenchFailure(error)
+                failure = CommandFailure(error)
             }
             results.append(result)
         }
@@ -204,7 +205,7 @@ struct BlockCommand: ParsableCommand {
             interrupted: Interruption.isRequested, failure: failure?.message)
         try output.write(report: common.format == .json ? report.json() : report.table)
         if let failure = failure ?? results.firstFailure { throw failure }
-        if Interruption.isRequested { throw BenchFailure(.interrupted, "interrupted") }
+        if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
         withExtendedLifetime(scratch) {}
     }
 
@@ -216,7 +217,7 @@ struct BlockCommand: ParsableCommand {
         let scratch = try ScratchFile(
             directory: FilePath(executable ?? "./perfbench").removingLastComponent(),
             byteCount: 512 << 20)
-        if Interruption.isRequested { throw BenchFailure(.interrupted, "interrupted") }
+        if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
         return scratch
     }
 

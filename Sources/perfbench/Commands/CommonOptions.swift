@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandSupport
 import SwiotlbPool
 import SystemPackage
 
@@ -68,14 +69,14 @@ struct CommonOptions: ParsableArguments {
     func openOutput(apartFrom input: String? = nil) throws -> FileDescriptor {
         guard let output else { return .standardOutput }
         if let input, FilePath(input).isSameFile(as: FilePath(output)) {
-            throw BenchFailure(.usage, "--output \(output) is the file that is measured")
+            throw CommandFailure(.usage, "--output \(output) is the file that is measured")
         }
         do {
             return try FileDescriptor.open(
                 FilePath(output), .writeOnly, options: [.create, .closeOnExec],
                 permissions: [.ownerReadWrite, .groupRead, .otherRead])
         } catch {
-            throw BenchFailure(
+            throw CommandFailure(
                 .cannotCreate, "the output file \(output) cannot be written (\(error))")
         }
     }
@@ -85,7 +86,7 @@ struct CommonOptions: ParsableArguments {
     func checkMemory() throws {
         let wanted = guestMemory.byteCount + window.byteCount
         guard let available = AvailableMemory.byteCount, wanted > available else { return }
-        throw BenchFailure(
+        throw CommandFailure(
             .unavailable,
             "guest memory and window need \(ByteSize(wanted)), and the system has "
                 + "\(available >> 20)m available; use smaller --guest-memory and --window")

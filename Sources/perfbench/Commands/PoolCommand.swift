@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandSupport
 import Logging
 import SharedMemory
 
@@ -139,7 +140,7 @@ struct PoolCommand: ParsableCommand {
             stepCount: cases.reduce(0) { $0 + measurement.stepCount(of: $1) },
             secondsPerStep: common.roundSeconds / 4)
         var results: [PoolMeasurement.CaseResult] = []
-        var failure: BenchFailure?
+        var failure: CommandFailure?
         for plan in cases where failure == nil && !Interruption.isRequested {
             do {
                 results.append(try measurement.measure(plan, progress: &progress))
@@ -153,6 +154,6 @@ struct PoolCommand: ParsableCommand {
             interrupted: Interruption.isRequested, failure: failure?.message)
         try output.write(report: common.format == .json ? report.json() : report.table)
         if let failure { throw failure }
-        if Interruption.isRequested { throw BenchFailure(.interrupted, "interrupted") }
+        if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
     }
 }

@@ -1,26 +1,32 @@
+import CommandSupport
 import Glibc
+import SharedMemory
 import Synchronization
 
 /// Runs `body` at once on this thread and on `count - 1` others, and waits for all.
 ///
 /// - Parameter body: called with 0 to `count - 1`, 0 on the calling thread.
-/// - Throws: `BenchFailure` where the system gives no thread; `body` then ran on none.
-func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws(BenchFailure) {
+/// - Throws: `CommandFailure` where the system gives no thread; `body` then ran on none.
+func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws(CommandFailure) {
     let signal = StartSignal()
-    var threads: [pthread_t] = []
-    var isComplete = true
-    for index in 1..<max(count, 1) where isComplete {
-        if let thread = startThread({ if signal.isGo() { body(index) } }) {
-            threads.append(thread)
-        } else {
-            isComplete = false
+    var threads: [WorkerThread] = []
+    var refusal: SystemCallError?
+    for index in 1..<max(count, 1) where refusal == nil {
+        do throws(SystemCallError) {
+            threads.append(
+                try WorkerThread(name: "perfbench-\(index)") {
+                    if signal.isGo() { body(index) }
+                })
+        } catch {
+            refusal = error
         }
     }
-    signal.give(isComplete)
-    if isComplete { body(0) }
-    for thread in threads { pthread_join(thread, nil) }
-    guard isComplete else {
-        throw BenchFailure(.unavailable, "the system has no room for \(count) threads")
+    signal.give(refusal == nil)
+    if refusal == nil { body(0) }
+    for thread in threads { thread.join() }
+    if let refusal {
+        throw CommandFailure(
+            .unavailable, "the system has no room for \(count) threads (\(refusal))")
     }
 }
 
@@ -41,32 +47,4 @@ private final class StartSignal: Sendable {
             sched_yield()
         }
     }
-}
-
-private final class ThreadBody: Sendable {
-    let run: @Sendable () -> Void
-
-    init(_ run: @escaping @Sendable () -> Void) {
-        self.run = run
-    }
-}
-
-private func startThread(_ run: @escaping @Sendable () -> Void) -> pthread_t? {
-    let body = unsafe Unmanaged.passRetained(ThreadBody(run))
-    var thread = pthread_t()
-    // SAFETY: the new thread takes over the reference to the body; where there is none, it is
-    // released below.
-    let result = unsafe pthread_create(
-        &thread, nil,
-        { argument in
-            if let argument = unsafe argument {
-                unsafe Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
-            }
-            return nil
-        }, body.toOpaque())
-    guard result == 0 else {
-        unsafe body.release()
-        return nil
-    }
-    return thread
 }

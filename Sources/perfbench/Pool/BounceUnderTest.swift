@@ -1,4 +1,5 @@
 import BasicContainers
+import CommandSupport
 import SharedMemory
 import SwiotlbPool
 
@@ -10,12 +11,12 @@ struct BounceUnderTest: ~Copyable, PoolUnderTest {
     private var copiesOut = false
 
     /// - Parameter hasQuota: whether the mapper's owner has one, which is never reached.
-    init(_ pool: BouncePool, cellCount: Int, hasQuota: Bool) throws(BenchFailure) {
+    init(_ pool: BouncePool, cellCount: Int, hasQuota: Bool) throws(CommandFailure) {
         do throws(PoolError) {
             let owner = try pool.makeOwner(name: "perfbench", quotaSlotCount: hasQuota ? .max : nil)
             mapper = try pool.makeMapper(owner: owner)
         } catch {
-            throw BenchFailure(.usage, "the pool has no mapper to give (\(error))")
+            throw CommandFailure(.usage, "the pool has no mapper to give (\(error))")
         }
         cells = RigidArray(capacity: cellCount)
         for _ in 0..<cellCount { cells.append(nil) }
@@ -23,7 +24,7 @@ struct BounceUnderTest: ~Copyable, PoolUnderTest {
 
     static func makePool(
         _ memories: Memories, threadCount: Int, path: PoolPath
-    ) throws(BenchFailure) -> BouncePool {
+    ) throws(CommandFailure) -> BouncePool {
         var configuration = PoolConfiguration()
         configuration.areaCount = threadCount
         switch path {
@@ -37,7 +38,7 @@ struct BounceUnderTest: ~Copyable, PoolUnderTest {
                 window: memories.window, at: Memories.windowBase,
                 privateMemory: memories.guestMap, configuration: configuration)
         } catch {
-            throw BenchFailure(.usage, "the pool cannot be made (\(error))")
+            throw CommandFailure(.usage, "the pool cannot be made (\(error))")
         }
     }
 

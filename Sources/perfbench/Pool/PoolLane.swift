@@ -1,3 +1,4 @@
+import CommandSupport
 import Histogram
 import SharedMemory
 
@@ -21,8 +22,8 @@ final class PoolLane<Pool: PoolUnderTest & ~Copyable>: @unchecked Sendable {
     /// - Parameter makePool: is told how many cells the lane needs.
     init(
         _ shares: PoolShares, buffers: GuestBuffers, seed: UInt64,
-        makePool: (_ cellCount: Int) throws(BenchFailure) -> Pool
-    ) throws(BenchFailure) {
+        makePool: (_ cellCount: Int) throws(CommandFailure) -> Pool
+    ) throws(CommandFailure) {
         pool = try makePool(shares.cellCount)
         steady = SteadyLoop(cells: shares.steadyCells, buffers: buffers)
         churn = Churn(

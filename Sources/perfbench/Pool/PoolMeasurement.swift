@@ -1,3 +1,4 @@
+import CommandSupport
 import SharedMemory
 
 /// Runs the cases of a plan, round by round, every path with every number of threads in turn.
@@ -48,7 +49,7 @@ struct PoolMeasurement {
     /// the user asks.
     func measure(
         _ plan: PoolCase, progress: inout ProgressLine
-    ) throws(BenchFailure) -> CaseResult {
+    ) throws(CommandFailure) -> CaseResult {
         let stands = PoolStands(
             memories: memories, plan: plan, liveCountMax: liveCountMax,
             threadCountMax: variants.map(\.threadCount).max() ?? 1)
@@ -98,7 +99,7 @@ struct PoolMeasurement {
 
     private func measure(
         _ plan: PoolCase, on stand: any PoolStand
-    ) throws(BenchFailure) -> PoolSample {
+    ) throws(CommandFailure) -> PoolSample {
         if plan.operation == .churn {
             return try stand.measureChurn(
                 seconds: roundSeconds, clockNanoseconds: clockNanoseconds)

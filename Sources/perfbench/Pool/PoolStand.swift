@@ -1,3 +1,4 @@
+import CommandSupport
 import Histogram
 import SharedMemory
 
@@ -14,13 +15,13 @@ protocol PoolStand: AnyObject {
     /// Measures mappings of one size, on all threads at once.
     func measureSteady(
         _ operation: PoolOperation, byteCount: Int, seconds: Double
-    ) throws(BenchFailure) -> PoolSample
+    ) throws(CommandFailure) -> PoolSample
     /// Churns so many steps on all threads together, untimed.
-    func wear(_ stepCount: Int) throws(BenchFailure) -> ChurnTally
+    func wear(_ stepCount: Int) throws(CommandFailure) -> ChurnTally
     /// Measures a churn, on all threads at once.
     func measureChurn(
         seconds: Double, clockNanoseconds: UInt64
-    ) throws(BenchFailure) -> PoolSample
+    ) throws(CommandFailure) -> PoolSample
     /// Latencies of a churn's maps since the last reset.
     var latencies: LatencyHistogram { get }
     func resetLatencies()
@@ -53,14 +54,14 @@ final class LaneStand<Pool: PoolUnderTest & ~Copyable>: PoolStand {
 
     func measureSteady(
         _ operation: PoolOperation, byteCount: Int, seconds: Double
-    ) throws(BenchFailure) -> PoolSample {
+    ) throws(CommandFailure) -> PoolSample {
         try onLanes { lane, line in
             lane.measureSteady(operation, byteCount: byteCount, seconds: seconds, line: line)
         }
         return sample
     }
 
-    func wear(_ stepCount: Int) throws(BenchFailure) -> ChurnTally {
+    func wear(_ stepCount: Int) throws(CommandFailure) -> ChurnTally {
         let share = stepCount / lanes.count
         try onLanes { lane, _ in lane.wear(share) }
         return lanes.reduce(into: ChurnTally()) { $0 += $1.tally }
@@ -68,7 +69,7 @@ final class LaneStand<Pool: PoolUnderTest & ~Copyable>: PoolStand {
 
     func measureChurn(
         seconds: Double, clockNanoseconds: UInt64
-    ) throws(BenchFailure) -> PoolSample {
+    ) throws(CommandFailure) -> PoolSample {
         try onLanes { lane, line in
             lane.measureChurn(seconds: seconds, clockNanoseconds: clockNanoseconds, line: line)
         }
@@ -79,7 +80,7 @@ final class LaneStand<Pool: PoolUnderTest & ~Copyable>: PoolStand {
 
     private func onLanes(
         _ body: @escaping @Sendable (PoolLane<Pool>, StartLine) -> Void
-    ) throws(BenchFailure) {
+    ) throws(CommandFailure) {
         let lanes = lanes
         let line = StartLine(threadCount: lanes.count)
         try onThreads(lanes.count) { body(lanes[$0], line) }

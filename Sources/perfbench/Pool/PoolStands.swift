@@ -1,3 +1,4 @@
+import CommandSupport
 import SharedMemory
 import SwiotlbPool
 
@@ -22,13 +23,13 @@ struct PoolStands {
     }
 
     /// Makes the stand of a variant; the pool behind it is its own.
-    func make(_ variant: PoolVariant) throws(BenchFailure) -> any PoolStand {
+    func make(_ variant: PoolVariant) throws(CommandFailure) -> any PoolStand {
         let threadCount = variant.threadCount
         switch variant.path {
         case .pool, .poolPrefill, .poolScrubOnFree, .poolScrubOnOwnerChange, .poolQuota:
             let pool = try BounceUnderTest.makePool(
                 memories, threadCount: threadCount, path: variant.path)
-            return try stand(variant) { (_, cellCount) throws(BenchFailure) in
+            return try stand(variant) { (_, cellCount) throws(CommandFailure) in
                 try BounceUnderTest(
                     pool, cellCount: cellCount, hasQuota: variant.path == .poolQuota)
             }
@@ -49,8 +50,8 @@ struct PoolStands {
 
     private func stand<Pool: PoolUnderTest & ~Copyable>(
         _ variant: PoolVariant,
-        _ makePool: (_ thread: Int, _ cellCount: Int) throws(BenchFailure) -> Pool
-    ) throws(BenchFailure) -> any PoolStand {
+        _ makePool: (_ thread: Int, _ cellCount: Int) throws(CommandFailure) -> Pool
+    ) throws(CommandFailure) -> any PoolStand {
         let isChurn = plan.operation == .churn
         let shares = PoolShares(
             liveCount: liveCountMax,
@@ -59,14 +60,14 @@ struct PoolStands {
             churnSlotCount: isChurn ? occupiedSlotCount / variant.threadCount : 0)
         // Threads have their buffers apart from each other, and as many whatever their number.
         let share = memories.guest.byteCount / threadCountMax & ~4095
-        let lanes = try (0..<variant.threadCount).map { thread throws(BenchFailure) in
+        let lanes = try (0..<variant.threadCount).map { thread throws(CommandFailure) in
             try PoolLane(
                 shares,
                 buffers: GuestBuffers(
                     offset: thread * share, guestMemoryByteCount: share,
                     bufferByteCount: plan.byteCount),
                 seed: UInt64(thread + 1)
-            ) { (cellCount) throws(BenchFailure) in try makePool(thread, cellCount) }
+            ) { (cellCount) throws(CommandFailure) in try makePool(thread, cellCount) }
         }
         return LaneStand(lanes: lanes, address: GuestBuffers.base)
     }

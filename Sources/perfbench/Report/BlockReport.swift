@@ -1,3 +1,4 @@
+import CommandSupport
 import Histogram
 
 /// One path of one case, as reported.
@@ -169,7 +170,7 @@ extension Report where Run == BlockRun {
 
 extension [BlockMeasurement.CaseResult] {
     /// What to say where requests failed and the measurement went on.
-    var firstFailure: BenchFailure? {
+    var firstFailure: CommandFailure? {
         lazy.flatMap(\.samples.values).joined().compactMap(\.firstFailure).first
     }
 }

@@ -1,3 +1,4 @@
+import CommandSupport
 import FoundationEssentials
 import SystemPackage
 
@@ -62,7 +63,7 @@ extension FileDescriptor {
             if self != .standardOutput { try? resize(to: 0) }
             _ = try writeAll(text.utf8)
         } catch let error as Errno {
-            throw BenchFailure(.ioError, "the results could not be written (\(error))")
+            throw CommandFailure(.ioError, "the results could not be written (\(error))")
         }
     }
 }

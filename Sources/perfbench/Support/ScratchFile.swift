@@ -1,3 +1,4 @@
+import CommandSupport
 import Glibc
 import SharedMemory
 import SystemPackage
@@ -23,14 +24,14 @@ final class ScratchFile {
             // SAFETY: the string lives for the call.
             _ = unsafe name.withPlatformString { unsafe unlink($0) }
         } catch {
-            throw BenchFailure(
+            throw CommandFailure(
                 .cannotCreate,
                 "no temporary file can be created in \(directory) (\(error)); name one with --file")
         }
         do {
             try fill()
         } catch let error as SystemCallError where error.errno == .noSpace {
-            throw BenchFailure(
+            throw CommandFailure(
                 .cannotCreate,
                 "\(directory) has no room for a temporary file of \(ByteSize(byteCount)); "
                     + "name a file elsewhere with --file")

@@ -1,14 +1,8 @@
+import CommandSupport
 import Glibc
 import Logging
-import SystemPackage
 
-/// Standard error, unbuffered.
-enum StandardError {
-    static func write(_ text: String) {
-        // Nobody can be told that telling failed.
-        _ = try? FileDescriptor.standardError.writeAll(text.utf8)
-    }
-
+extension StandardError {
     static let isTerminal = isatty(STDERR_FILENO) == 1
 }
 

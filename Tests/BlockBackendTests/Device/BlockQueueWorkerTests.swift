@@ -83,15 +83,19 @@ struct BlockQueueWorkerTests {
             for round in 0..<20 {
                 var bench = try DeviceBench(features: [.blockFlush])
                 let faults = Mutex<[QueueFault]>([])
+                let isTold = try EventDescriptor()
                 var setup = bench.setup()
-                setup.onFault = { fault in faults.withLock { $0.append(fault) } }
+                setup.onFault = { fault in
+                    faults.withLock { $0.append(fault) }
+                    isTold.signal()
+                }
                 try device.startQueue(0, setup)
                 #expect(try bench.run(BlockHeader.read, sector: 0) == 0)
                 // The driver's index, far ahead.
                 let offset = setup.configuration.driverArea.rawValue - bench.base.rawValue + 2
                 bench.memory.store(0x8000 as UInt16, at: Int(offset))
                 bench.kick.signal()
-                for _ in 0..<20_000 where faults.withLock({ $0.isEmpty }) { usleep(1000) }
+                #expect(isTold.wait(timeoutMilliseconds: 20_000))
                 bench.kick.signal()
                 // It still answers the control plane.
                 #expect(device.statistics[0].faultCount == round + 1)

@@ -24,6 +24,8 @@ enum Place: String, CaseIterable, CustomTestStringConvertible {
         }
     }
 
+    var isInMemory: Bool { self == .tmpfsDirect || self == .tmpfsBuffered }
+
     /// Gives `body` storage of random bytes and its path, or cancels the test with a reason.
     func withStorage(
         byteCount: Int, readOnly: Bool = false,
@@ -54,28 +56,35 @@ enum Place: String, CaseIterable, CustomTestStringConvertible {
     }
 }
 
-/// A place, and whether the engine registers its memory.
+/// A place, and how the engine transfers there.
 struct Setting: CustomTestStringConvertible {
     let place: Place
     let registersMemory: Bool
+    var transfersAtOnce = false
 
     var testDescription: String {
         place.rawValue + (registersMemory ? ", fixed buffers" : ", plain buffers")
+            + (transfersAtOnce ? ", at once" : "")
     }
 
-    static let files = Place.files.flatMap { both($0) }
-    static let all = Place.allCases.flatMap { both($0) }
+    static let files = Place.files.flatMap { settings($0) }
+    static let all = Place.allCases.flatMap { settings($0) }
 
-    private static func both(_ place: Place) -> [Setting] {
-        [
+    private static func settings(_ place: Place) -> [Setting] {
+        let settings = [
             Setting(place: place, registersMemory: true),
             Setting(place: place, registersMemory: false),
+        ]
+        guard place.isInMemory else { return settings }
+        return settings + [
+            Setting(place: place, registersMemory: false, transfersAtOnce: true)
         ]
     }
 
     var configuration: BlockEngine.Configuration {
         var configuration = BlockEngine.Configuration()
         configuration.registersMemory = registersMemory
+        configuration.transfersAtOnce = transfersAtOnce
         return configuration
     }
 }

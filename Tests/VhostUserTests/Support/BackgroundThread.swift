@@ -1,30 +1,24 @@
-import Glibc
+import SharedMemory
 import Synchronization
 
 /// A thread whose result can be waited for. Blocking calls do not belong on the thread pool that
 /// runs the tests.
 final class BackgroundThread<Result: Sendable>: Sendable {
-    private let thread: pthread_t
+    private let thread: WorkerThread
     private let outcome: Outcome<Result>
 
     init(_ body: @escaping @Sendable () -> Result) {
-        let outcome = Outcome<Result>()
-        let start = ThreadStart {
-            let result = body()
-            outcome.result.withLock { $0 = result }
+        do throws(SystemCallError) {
+            let outcome = Outcome<Result>(isThere: try EventDescriptor())
+            self.outcome = outcome
+            thread = try WorkerThread(name: "background") {
+                let result = body()
+                outcome.result.withLock { $0 = result }
+                outcome.isThere.signal()
+            }
+        } catch {
+            preconditionFailure("a thread starts: \(error)")
         }
-        let argument = unsafe Unmanaged.passRetained(start).toOpaque()
-        var thread = pthread_t()
-        // SAFETY: the new thread takes over the reference.
-        let error = unsafe pthread_create(
-            &thread, nil,
-            { argument in
-                unsafe Unmanaged<ThreadStart>.fromOpaque(argument!).takeRetainedValue().body()
-                return nil
-            }, argument)
-        precondition(error == 0, "a thread starts")
-        self.thread = thread
-        self.outcome = outcome
     }
 
     /// Waits for the end. Call it once.
@@ -32,30 +26,24 @@ final class BackgroundThread<Result: Sendable>: Sendable {
     /// - Precondition: it comes within a minute: better a crash that says where than a hang.
     func join() -> Result {
         precondition(isFinished(withinMilliseconds: 60_000), "the thread comes to its end")
-        pthread_join(thread, nil)
+        thread.join()
         return outcome.result.withLock { $0 }!
     }
 
     /// Waits for the end, but not for ever: a test that fails should say so.
     ///
     /// - Returns: whether it has come.
-    func isFinished(withinMilliseconds limit: Int) -> Bool {
-        for _ in 0..<limit {
-            if outcome.result.withLock({ $0 != nil }) { return true }
-            usleep(1000)
-        }
-        return false
+    func isFinished(withinMilliseconds limit: Int32) -> Bool {
+        if outcome.result.withLock({ $0 != nil }) { return true }
+        return outcome.isThere.wait(timeoutMilliseconds: limit)
     }
 }
 
 private final class Outcome<Result: Sendable>: Sendable {
+    let isThere: EventDescriptor
     let result = Mutex<Result?>(nil)
-}
 
-private final class ThreadStart: Sendable {
-    let body: @Sendable () -> Void
-
-    init(_ body: @escaping @Sendable () -> Void) {
-        self.body = body
+    init(isThere: EventDescriptor) {
+        self.isThere = isThere
     }
 }

@@ -86,12 +86,27 @@ final class Daemon {
     func finish() throws -> Outcome {
         process.waitUntilExit()
         let text = try Data(contentsOf: URL(fileURLWithPath: directory + "/output"))
-        let error = try Data(contentsOf: URL(fileURLWithPath: directory + "/complaint"))
         return Outcome(
             status: process.terminationReason == .exit
                 ? process.terminationStatus : -process.terminationStatus,
-            output: String(decoding: text, as: UTF8.self),
-            complaint: String(decoding: error, as: UTF8.self))
+            output: String(decoding: text, as: UTF8.self), complaint: try complaint())
+    }
+
+    /// What it has said on standard error until now.
+    func complaint() throws -> String {
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: directory + "/complaint"))
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Waits until it says something.
+    ///
+    /// - Returns: whether it has.
+    func says(_ text: String) throws -> Bool {
+        for _ in 0..<1000 {
+            if try complaint().contains(text) { return true }
+            usleep(10_000)
+        }
+        return false
     }
 
     /// Has it end, and waits for that.

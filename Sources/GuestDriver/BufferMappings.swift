@@ -1,0 +1,61 @@
+public import BasicContainers
+public import SharedMemory
+public import SwiotlbPool
+
+/// A buffer in as few mappings as its mapper makes of it: all of them, or none.
+///
+/// **Cost.** Allocates when it is made, and never again.
+public struct BufferMappings: ~Copyable {
+    @usableFromInline var mappings: RigidArray<DMAMapping>
+
+    /// - Parameter countMax: the most mappings of one buffer.
+    @inlinable
+    public init(countMax: Int) {
+        mappings = RigidArray(capacity: countMax)
+    }
+
+    /// Maps a buffer.
+    ///
+    /// - Parameter parts: where the mappings are for the device is added, in order.
+    /// - Precondition: nothing is mapped.
+    /// - Throws: why the mapper refuses, or `tooLarge` where it makes more mappings than there is room
+    ///   for. Nothing is mapped then; what was added to `parts` means nothing.
+    @inlinable
+    public mutating func map<Mapper: DMAMapper & ~Copyable>(
+        _ buffer: GuestRange, _ direction: DMADirection, by mapper: inout Mapper,
+        parts: inout RigidArray<GuestRange>
+    ) throws(MapRefusal) {
+        var done = 0
+        while done < buffer.byteCount {
+            let count = min(buffer.byteCount - done, mapper.maximumMappingByteCount)
+            do throws(MapRefusal) {
+                guard !mappings.isFull else { throw .tooLarge(maximumByteCount: done) }
+                let mapping = try mapper.map(
+                    buffer.slice(offset: done, byteCount: count), direction)
+                parts.append(mapping.deviceRange)
+                mappings.append(mapping)
+            } catch {
+                unmap(usedByteCount: 0, by: &mapper)
+                throw error
+            }
+            done += count
+        }
+    }
+
+    /// Ends all mappings.
+    ///
+    /// - Parameter usedByteCount: how many bytes the device says it wrote, from the start of the buffer.
+    @inlinable
+    public mutating func unmap<Mapper: DMAMapper & ~Copyable>(
+        usedByteCount: Int, by mapper: inout Mapper
+    ) {
+        // The last mapping first: what it has of the bytes is what those before it leave.
+        var before = 0
+        for index in 0..<mappings.count { before += mappings[index].byteCount }
+        while !mappings.isEmpty {
+            let mapping = mappings.removeLast()
+            before -= mapping.byteCount
+            mapper.unmap(mapping, usedByteCount: max(usedByteCount - before, 0))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import ArgumentParser
+import CommandSupport
+import SwiotlbPool
+
+extension ExitStatus {
+    static let documentation = documentation(
+        success: "everything was measured",
+        [
+            .usage: "the command line asks for something that cannot be",
+            .wrongData: "--verify found data that differs",
+            .noInput: "the file does not exist, is no file, or is too small",
+            .unavailable: "the system does not permit io_uring, or lacks memory",
+            .cannotCreate: "the temporary file or the output file cannot be created",
+            .ioError: "a request failed, or the disk is full",
+            .noPermission: "the file may not be read, or not be written",
+            .interrupted: "interrupted; what was measured until then was printed",
+        ])
+}
+
+extension ParsableCommand {
+    /// Runs the body of a command; a failure becomes one sentence on standard error and its status.
+    func reportingFailures(_ body: () throws -> Void) throws {
+        try reportingFailures(of: "perfbench") {
+            do {
+                try body()
+            } catch let error as MapRefusal {
+                throw CommandFailure(.usage, "a buffer cannot be mapped (\(error))")
+            }
+        }
+    }
+}
