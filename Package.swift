@@ -161,8 +161,8 @@ let package = Package(
         .testTarget(
             name: "GuestDriverTests",
             dependencies: [
-                "GuestDriver", "BlockBackend", "SwiotlbPool", "SharedMemory", "Virtqueue",
-                "AllocationCounter", "TestSupport", system,
+                "GuestDriver", "BlockBackend", "NetBackend", "SwiotlbPool", "SharedMemory", "Uring",
+                "Virtqueue", "AllocationCounter", "TestSupport", system,
             ],
             swiftSettings: swiftSettings),
         .testTarget(
