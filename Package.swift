@@ -28,6 +28,7 @@ let package = Package(
         .library(name: "Uring", targets: ["Uring"]),
         .library(name: "Virtqueue", targets: ["Virtqueue"]),
         .library(name: "BlockBackend", targets: ["BlockBackend"]),
+        .library(name: "NetBackend", targets: ["NetBackend"]),
         .library(name: "GuestDriver", targets: ["GuestDriver"]),
         .library(name: "VhostUser", targets: ["VhostUser"]),
         .executable(name: "bounced", targets: ["bounced"]),
@@ -45,6 +46,7 @@ let package = Package(
         .systemLibrary(name: "CCopy"),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CSocket"),
+        .systemLibrary(name: "CTap"),
         .systemLibrary(
             name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
 
@@ -77,6 +79,13 @@ let package = Package(
             name: "BlockBackend",
             dependencies: [
                 "CLinux", "SharedMemory", "Uring", "Virtqueue", system, logging, containers,
+            ],
+            swiftSettings: swiftSettings),
+
+        .target(
+            name: "NetBackend",
+            dependencies: [
+                "CTap", "SharedMemory", "Uring", "Virtqueue", system, logging, containers,
             ],
             swiftSettings: swiftSettings),
 
@@ -152,10 +161,17 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "NetBackendTests",
+            dependencies: [
+                "NetBackend", "SharedMemory", "Uring", "Virtqueue", "AllocationCounter",
+                "TestSupport", system, containers,
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "GuestDriverTests",
             dependencies: [
-                "GuestDriver", "BlockBackend", "SwiotlbPool", "SharedMemory", "Virtqueue",
-                "AllocationCounter", "TestSupport", system,
+                "GuestDriver", "BlockBackend", "NetBackend", "SwiotlbPool", "SharedMemory", "Uring",
+                "Virtqueue", "AllocationCounter", "TestSupport", system,
             ],
             swiftSettings: swiftSettings),
         .testTarget(

@@ -1,7 +1,9 @@
-// The copy of a bounce, for payloads whose target is not in cache.
+// The copy of a bounce, for payloads whose target is not in cache; and what frames of a network need,
+// which begin at any address.
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -44,4 +46,37 @@ static inline void ccopy_into_cold(void *target, const void *source, size_t coun
         out[4] = v4, out[5] = v5, out[6] = v6, out[7] = v7;
     }
     memcpy(to + done, from + done, count - done);
+}
+
+// Words at any address, in one load or one store each: volatile, so that the compiler neither tears nor
+// repeats them.
+struct ccopy_word64 { uint64_t value; } __attribute__((packed, may_alias));
+struct ccopy_word32 { uint32_t value; } __attribute__((packed, may_alias));
+struct ccopy_word16 { uint16_t value; } __attribute__((packed, may_alias));
+
+static inline uint64_t ccopy_load64(const void *address) {
+    return ((const volatile struct ccopy_word64 *)address)->value;
+}
+static inline uint32_t ccopy_load32(const void *address) {
+    return ((const volatile struct ccopy_word32 *)address)->value;
+}
+static inline void ccopy_store64(void *address, uint64_t value) {
+    ((volatile struct ccopy_word64 *)address)->value = value;
+}
+static inline void ccopy_store32(void *address, uint32_t value) {
+    ((volatile struct ccopy_word32 *)address)->value = value;
+}
+static inline void ccopy_store16(void *address, uint16_t value) {
+    ((volatile struct ccopy_word16 *)address)->value = value;
+}
+
+// Reads every byte, and adds them up as words of 64 bits in the byte order of the machine, the last one
+// filled up with zeroes: what a reader costs who does nothing else.
+static inline uint64_t ccopy_sum(const void *source, size_t count) {
+    const struct ccopy_word64 *words = (const struct ccopy_word64 *)source;
+    uint64_t sum = 0, last = 0;
+    size_t whole = count / 8;
+    for (size_t i = 0; i < whole; i++) sum += words[i].value;
+    if (count % 8 != 0) memcpy(&last, words + whole, count % 8);
+    return sum + last;
 }

@@ -18,6 +18,7 @@ enum {
     curing_op_readv_fixed = 60,   // IORING_OP_READV_FIXED, Linux 6.15
     curing_op_writev_fixed = 61,  // IORING_OP_WRITEV_FIXED, Linux 6.15
     curing_sqe_fixed_file = 1,    // IOSQE_FIXED_FILE, a macro of an expression
+    curing_rwf_nowait = 8,        // RWF_NOWAIT, which glibc has for _GNU_SOURCE only
 };
 
 /// A word that the kernel writes at any time.

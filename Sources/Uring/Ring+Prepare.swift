@@ -102,7 +102,7 @@ extension Ring {
             address: tag, length: 0, tag: ownTag)
     }
 
-    private mutating func enqueue(
+    mutating func enqueue(
         _ operation: UInt8, file: FixedFile, offset: UInt64, address: UInt64, length: UInt32,
         operationFlags: UInt32 = 0, buffer: FixedBuffer? = nil, tag: UInt64
     ) -> Bool {

@@ -15,7 +15,7 @@ public struct DeviceQueue: ~Copyable {
     /// The number of descriptors.
     public let size: Int
     /// How many buffers have been taken and not given back.
-    public private(set) var inflightCount = 0
+    public internal(set) var inflightCount = 0
     /// How many descriptors of a packed ring they take.
     var inflightDescriptorCount = 0
     /// How many buffers, and descriptors, were given back since the last ``publish()``. The driver

@@ -107,6 +107,16 @@ struct PackedPosition: Equatable {
         self.index = UInt16(truncatingIfNeeded: index)
     }
 
+    /// - Parameter count: at most `size`.
+    mutating func retreat(by count: Int, size: Int) {
+        var index = Int(self.index) &- count
+        if index < 0 {
+            index &+= size
+            wrap.toggle()
+        }
+        self.index = UInt16(truncatingIfNeeded: index)
+    }
+
     /// Whether a position that has come here from `count` descriptors ago has passed the place that
     /// the other side's event suppression structure names.
     @inline(__always)

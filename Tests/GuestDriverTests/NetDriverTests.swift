@@ -1,0 +1,113 @@
+import NetBackend
+import SharedMemory
+import SwiotlbPool
+import TestSupport
+import Testing
+import Uring
+import Virtqueue
+
+@testable import GuestDriver
+
+/// Frames from private memory through the window to a device that sends them back, and into private memory.
+@Suite(.enabled(if: hasUring, "io_uring is not permitted here"))
+struct NetDriverTests {
+    @Test(
+        "What is sent is received, whichever buffers it needs",
+        arguments: [VirtioFeatures.netMergeableBuffers, [.netMergeableBuffers, .packedRing]])
+    func loopback(features: VirtioFeatures) throws {
+        let guest = try HostMemory.anonymous(byteCount: 1 << 20)
+        let window = try HostMemory.window(byteCount: 1 << 20)
+        let base = GuestAddress(1 << 40)
+        let pool = try BouncePool(
+            window: window, at: base, privateMemory: MemoryMap(guest, at: GuestAddress(0)))
+        let layout = QueueLayout(size: 64, isPacked: features.contains(.packedRing))
+        var transmitter = try NetTransmitter(
+            mapper: try pool.makeMapper(),
+            memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
+            features: features, partCountMax: 3)
+        var receiver = try NetReceiver(
+            mapper: try pool.makeMapper(),
+            memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
+            features: features,
+            buffers: GuestRange(address: GuestAddress(1 << 19), byteCount: 64 * 1024))
+        _ = receiver.publish()
+        let map = MemoryMap(window, at: base)
+        func setup(_ configuration: QueueConfiguration) -> QueueSetup {
+            QueueSetup(
+                configuration: configuration, memoryMap: map,
+                position: .start(isPacked: layout.isPacked), kick: nil, call: nil)
+        }
+        var device = try NetQueuePair(
+            .loopback, transmit: setup(transmitter.queueConfiguration),
+            receive: setup(receiver.queueConfiguration))
+        var random = SeededGenerator(seed: 23)
+        for round in 0..<300 {
+            let frame = random.bytes(Int.random(in: 14...4000, using: &random))
+            let bytes = [UInt8](repeating: 0, count: NetHeader.byteCount) + frame
+            guest.store(bytes.span, at: 7)
+            let whole = GuestRange(address: GuestAddress(7), byteCount: bytes.count)
+            let cut = Int.random(in: 1..<bytes.count, using: &random)
+            let pieces = [
+                whole.slice(offset: 0, byteCount: cut),
+                whole.slice(offset: cut, byteCount: bytes.count - cut),
+            ]
+            let isSent =
+                round % 2 == 0
+                ? try transmitter.send(whole, tag: 5)
+                : try transmitter.send(pieces.span, tag: 5)
+            #expect(isSent)
+            _ = transmitter.publish()
+            #expect(try device.turn())
+            #expect(try transmitter.nextSent() == 5)
+            var received: [UInt8] = []
+            while let (buffer, byteCount) = try receiver.next() {
+                received += guest.bytes(
+                    at: 1 << 19 + buffer * receiver.bufferByteCount, byteCount: byteCount)
+                receiver.giveBack(buffer)
+            }
+            _ = receiver.publish()
+            #expect(Array(received.dropFirst(NetHeader.byteCount)) == frame)
+            #expect(Int(received[10]) == (bytes.count + 1023) / 1024)
+        }
+        transmitter.abandon()
+        receiver.end()
+    }
+
+    @Test("A full queue, and a buffer that cannot be mapped, leave nothing mapped")
+    func refusals() throws {
+        let guest = try HostMemory.anonymous(byteCount: 1 << 16)
+        let window = try HostMemory.window(byteCount: 1 << 20)
+        let pool = try BouncePool(
+            window: window, at: GuestAddress(1 << 40),
+            privateMemory: MemoryMap(guest, at: GuestAddress(0)))
+        let layout = QueueLayout(size: 4, isPacked: false)
+        var transmitter = try NetTransmitter(
+            mapper: try pool.makeMapper(),
+            memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
+            features: [], partCountMax: 2)
+        let good = GuestRange(address: GuestAddress(0), byteCount: 100)
+        let bad = GuestRange(address: GuestAddress(1 << 30), byteCount: 100)
+        #expect(throws: MapRefusal.self) { try transmitter.send(bad, tag: 0) }
+        let both = [good, bad]
+        #expect(throws: MapRefusal.self) { try transmitter.send(both.span, tag: 0) }
+        let pair = [good, good]
+        for _ in 0..<2 {
+            let isSent = try transmitter.send(pair.span, tag: 0)
+            #expect(isSent)
+        }
+        for _ in 0..<3 {
+            let isSent = try transmitter.send(good, tag: 0)
+            #expect(!isSent)
+        }
+        transmitter.abandon()
+    }
+}
+
+private let hasUring: Bool = {
+    do {
+        _ = try Ring(entryCount: 1)
+        return true
+    } catch {
+        return false
+    }
+}()
