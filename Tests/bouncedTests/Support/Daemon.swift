@@ -66,10 +66,10 @@ final class Daemon {
         try? FileManager.default.removeItem(atPath: directory)
     }
 
-    /// Waits until it listens.
+    /// Waits until it listens: its socket is there a little earlier.
     func waitForSocket() throws {
         for _ in 0..<1000 {
-            if FileManager.default.fileExists(atPath: socket) { return }
+            if try complaint().contains(" serving ") { return }
             guard process.isRunning else { break }
             usleep(10_000)
         }
@@ -162,7 +162,7 @@ func withDaemon(_ arguments: String..., body: (Daemon) throws -> Void) throws {
     let after = try daemon.settled(like: before)
     #expect(after.descriptors == before.descriptors)
     #expect(after.sharedMappings == [])
-    #expect(after.mappingCount <= before.mappingCount + 12, "\(before.mappingCount)")
+    #expect(after.mappingCount <= before.mappingCount + Daemon.mappingCountSpread)
     try Peer.serveHonestly(daemon)
     let end = try daemon.stop()
     #expect(end.status == 0, "said: \(end.complaint)")
@@ -170,6 +170,10 @@ func withDaemon(_ arguments: String..., body: (Daemon) throws -> Void) throws {
 }
 
 extension Daemon {
+    /// By how many mappings a process differs from time to time that has lost none: malloc makes an arena
+    /// for each thread that allocates while others do, of two mappings, and keeps it.
+    static let mappingCountSpread = 40
+
     /// Its holdings when no frontend is connected.
     func settled(like wanted: Holdings? = nil) throws -> Holdings {
         var last = holdings
