@@ -71,7 +71,7 @@ public struct BlockEngine: ~Copyable {
     var isReadingGateEvent = false
     /// Requests that have ended without the ring: refused ones, transfers of nothing or at once.
     var settled = TransferQueue()
-    var wakes: EngineWakes
+    var wakes: EventWatches
 
     private static let zeroesByteCount = 1 << 20
     /// Entries of the ring for operations that are not requests.
@@ -91,7 +91,9 @@ public struct BlockEngine: ~Copyable {
         logger: Logger = Logger(label: "BlockBackend")
     ) throws(SystemCallError) {
         let zeroes = try HostMemory.anonymous(byteCount: Self.zeroesByteCount)
-        let wakes = try EngineWakes()
+        let wakes = try EventWatches(
+            count: EngineWake.allCases.count, tag: RingTag(.wake).rawValue,
+            cancellationTag: RingTag(.cancellation).rawValue)
         let eventCount = try HostMemory.anonymous(byteCount: EventDescriptor.byteCount)
         let gate = try GateQueue(storage.gate)
         var ring = try Ring(entryCount: configuration.requestCountMax + Self.reservedEntryCount)

@@ -7,54 +7,35 @@ import Uring
 /// **Threading.** Belongs to the thread that made it.
 struct NetRing: ~Copyable {
     var ring: Ring
-    private var descriptors: [FileDescriptor?]
-    private var isArmed: [Bool]
-    private var isWoken: [Bool]
-    /// Where the kernel puts the events' counts, in which nobody is interested.
-    private let counts: HostMemory
+    private var watches: EventWatches
 
     /// - Parameter entryCount: how many operations can be prepared at once, besides those for events.
     init(entryCount: Int) throws(SystemCallError) {
         let count = NetWake.allCases.count
-        // All that may throw first.
-        let counts = try HostMemory.anonymous(byteCount: count * Self.countByteCount)
+        // A netlink socket gives messages, of which the start is enough.
+        let watches = try EventWatches(
+            count: count, byteCountMax: 4096, tag: NetTag(.wake, 0).rawValue,
+            cancellationTag: NetTag(.cancellation, 0).rawValue)
         ring = try Ring(entryCount: entryCount + 2 * count)
-        self.counts = counts
-        descriptors = Array(repeating: nil, count: count)
-        isArmed = Array(repeating: false, count: count)
-        isWoken = Array(repeating: false, count: count)
+        self.watches = watches
     }
-
-    /// As long as anything that is watched gives at once: an eventfd 8 bytes, a netlink socket messages
-    /// of which the start is enough.
-    private static let countByteCount = 4096
 
     /// Wakes the thread when an event comes, until ``endWatch(_:)``.
     mutating func watch(_ descriptor: FileDescriptor, as wake: NetWake) {
-        // Of what was watched before.
-        isWoken[wake.rawValue] = false
-        descriptors[wake.rawValue] = descriptor
-        arm(wake)
+        watches.begin(wake.rawValue, descriptor, in: &ring)
     }
 
-    /// Begins to stop watching; ``isWatching(_:)`` says when that is over, and no event is taken any more
-    /// from whoever watches for it next.
+    /// Begins to stop watching; ``isWatching(_:)`` says when that is over.
     mutating func endWatch(_ wake: NetWake) {
-        descriptors[wake.rawValue] = nil
-        guard isArmed[wake.rawValue] else { return }
-        _ = ring.prepareCancel(
-            tag: NetTag(.wake, wake.rawValue).rawValue,
-            ownTag: NetTag(.cancellation, wake.rawValue).rawValue)
+        watches.end(wake.rawValue, in: &ring)
     }
 
-    func isWatching(_ wake: NetWake) -> Bool { isArmed[wake.rawValue] }
+    func isWatching(_ wake: NetWake) -> Bool { watches.isWatching(wake.rawValue) }
 
     /// Whether the thread was woken for something; then it watches for it again.
+    @inline(__always)
     mutating func takeWake(_ wake: NetWake) -> Bool {
-        guard isWoken[wake.rawValue] else { return false }
-        isWoken[wake.rawValue] = false
-        arm(wake)
-        return true
+        watches.take(wake.rawValue, in: &ring)
     }
 
     /// Takes the end of an operation of the port, if there is one; events are kept for
@@ -64,9 +45,7 @@ struct NetRing: ~Copyable {
         while let completion = ring.nextCompletion() {
             let tag = NetTag(rawValue: completion.tag)
             switch tag.purpose {
-            case .wake:
-                isArmed[tag.index] = false
-                if completion.result != -Errno.canceled.rawValue { isWoken[tag.index] = true }
+            case .wake: watches.note(tag.index, completion)
             case .cancellation: break
             case .read, .write: return completion
             }
@@ -83,15 +62,6 @@ struct NetRing: ~Copyable {
         } catch {
             throw .system(error)
         }
-    }
-
-    private mutating func arm(_ wake: NetWake) {
-        guard let descriptor = descriptors[wake.rawValue] else { return }
-        isArmed[wake.rawValue] = ring.prepareRead(
-            of: descriptor,
-            into: counts.hostRange(
-                offset: wake.rawValue * Self.countByteCount, byteCount: Self.countByteCount),
-            tag: NetTag(.wake, wake.rawValue).rawValue)
     }
 }
 
