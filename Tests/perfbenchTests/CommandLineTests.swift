@@ -160,7 +160,11 @@ import Testing
     }
 
     @Test func `a debug build refuses to measure`() throws {
-        let outcome = try Self.run([Self.executable, "pool"])
+        let outcome = try Self.run(
+            [
+                Self.executable, "pool", "--rounds", "2", "--round-seconds", "0.01",
+                "--churn-operations", "10000",
+            ])
         #if DEBUG
         expectSentence(outcome, 64, "--allow-debug")
         #else
