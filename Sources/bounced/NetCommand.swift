@@ -2,6 +2,7 @@ import ArgumentParser
 import CommandSupport
 import Logging
 import NetBackend
+import VhostUser
 import Virtqueue
 
 /// `bounced net`: a virtio-net device on a TAP device, or on nothing.
@@ -65,6 +66,11 @@ struct NetCommand: ParsableCommand {
     /// devices.
     static let capabilities = #"{"type": "net", "features": []}"#
 
+    /// Without ``ProtocolFeatures/memorySlots``: to QEMU a pair of queues is a device of its own, and before
+    /// 8.0 it adds each region of memory once for each.
+    private static let protocolFeatures = VhostUserBackend.protocolFeaturesByDefault.subtracting(
+        .memorySlots)
+
     func run() throws {
         try reportingFailures(of: "bounced") {
             let logger = options.makeLogger()
@@ -79,7 +85,9 @@ struct NetCommand: ParsableCommand {
             let device = NetDevice(
                 try connection(), configuration: configuration, logger: logger)
             let name = tap.map { "TAP device \($0)" } ?? (loopback ? "a loopback" : "nothing")
-            try options.serve(device, named: name, changes: changes, logger: logger)
+            try options.serve(
+                device, named: name, protocolFeatures: Self.protocolFeatures, changes: changes,
+                logger: logger)
         }
     }
 

@@ -17,10 +17,12 @@ extension ServeOptions {
     ///
     /// - Parameters:
     ///   - name: what is served, for the log.
+    ///   - protocolFeatures: what frontends are offered of the protocol.
     ///   - changes: whom the device tells that its configuration space has changed.
     func serve(
-        _ device: some ServedDevice, named name: String, changes: ConfigurationChanges? = nil,
-        logger: Logger
+        _ device: some ServedDevice, named name: String,
+        protocolFeatures: ProtocolFeatures = VhostUserBackend.protocolFeaturesByDefault,
+        changes: ConfigurationChanges? = nil, logger: Logger
     ) throws {
         let signals = try Signals { StandardError.write(device.report) }
         try HostMemory.surviveLoss()
@@ -28,7 +30,8 @@ extension ServeOptions {
         // Before anybody is promised anything.
         _ = try Ring(entryCount: 1)
         let listener = try makeListener()
-        let backend = VhostUserBackend(device: device, logger: logger)
+        let backend = VhostUserBackend(
+            device: device, protocolFeatures: protocolFeatures, logger: logger)
         changes?.follow(backend)
         logger.info("serving \(name) on \(socketName)")
         do {

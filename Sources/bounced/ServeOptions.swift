@@ -26,7 +26,7 @@ struct ServeOptions: ParsableArguments {
     @Option(
         help: """
             What is said on standard error, from this level on: trace, debug, info, notice, warning, \
-            error or critical.
+            error or critical. (default: info)
             """, transform: level)
     var logLevel = Logger.Level.info
 
@@ -50,7 +50,7 @@ struct ServeOptions: ParsableArguments {
 
     private static func level(_ text: String) throws -> Logger.Level {
         guard let level = Logger.Level(rawValue: text) else {
-            throw ValidationError("--log-level \(text) is no level")
+            throw ValidationError("there is no such level")
         }
         return level
     }
