@@ -108,6 +108,8 @@ import Testing
         #expect(space.macAddress == MACAddress("52:54:00:12:34:56"))
         #expect(space.mtu == 9000 && space.pairCountMax == 3 && space.isLinkUp)
         #expect(try frontend.queueCountMax() == 7)
+        try frontend.setMTU(9000)
+        #expect(throws: VhostUserError.failed(.setMTU)) { try frontend.setMTU(9001) }
         #expect(try daemon.stop().status == 0)
     }
 
