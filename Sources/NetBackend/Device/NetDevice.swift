@@ -116,6 +116,7 @@ public final class NetDevice: VirtioDevice {
 
     public var queueCountMax: Int { 2 * configuration.pairCount + 1 }
     public var queueSizeMax: Int { configuration.queueSizeMax }
+    public var mtuMax: Int? { configuration.mtu }
 
     public func configuration(at offset: Int, byteCount: Int) -> [UInt8]? {
         guard offset >= 0, byteCount >= 0, offset < NetConfiguration.byteCount else { return nil }

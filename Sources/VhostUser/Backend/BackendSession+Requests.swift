@@ -49,6 +49,8 @@ extension BackendSession {
                 description, isPacked: features.contains(.packedRing), device: device,
                 &descriptors)
             try reconfigure { self.inflight = inflight }
+        case .setMTU(let mtu):
+            guard let most = device.mtuMax, mtu <= most else { throw .mtu(mtu) }
         case .resetDevice: resetDevice()
         case .setStatus(let status):
             self.status = UInt8(truncatingIfNeeded: status)
@@ -69,6 +71,8 @@ extension BackendSession {
     private func setFeatures(_ features: VirtioFeatures) throws(RequestRefusal) {
         let unoffered = features.subtracting(offeredFeatures)
         guard unoffered.isEmpty else { throw .unofferedFeatures(unoffered.rawValue) }
+        // QEMU repeats this for each pair of queues of a network device: those that run need not stop for it.
+        if features == self.features, features.contains(.protocolFeatures) { return }
         try reconfigure {
             self.features = features
             guard !features.contains(.protocolFeatures) else { return }

@@ -40,7 +40,7 @@ public final class VhostUserBackend: Sendable {
 
     /// - Parameters:
     ///   - device: what is served. The log of written pages is offered if it has
-    ///     `VirtioFeatures.logAll`.
+    ///     `VirtioFeatures.logAll`, to be told the MTU if it has one.
     ///   - protocolFeatures: what is offered.
     ///   - logger: told of the beginning and the end of each connection, and of the first error of
     ///     each kind on it.
@@ -50,9 +50,10 @@ public final class VhostUserBackend: Sendable {
         logger: Logger = Logger(label: "VhostUser")
     ) {
         self.device = device
-        self.protocolFeatures =
-            device.features.contains(.logAll)
-            ? protocolFeatures : protocolFeatures.subtracting(.logDescriptor)
+        var protocolFeatures = protocolFeatures
+        if !device.features.contains(.logAll) { protocolFeatures.remove(.logDescriptor) }
+        if device.mtuMax == nil { protocolFeatures.remove(.mtu) }
+        self.protocolFeatures = protocolFeatures
         self.logger = logger
     }
 

@@ -97,6 +97,12 @@ public final class VhostUserFrontend {
         try perform(.resetDevice)
     }
 
+    /// Tells the MTU that the driver of a network device is told, in bytes. A backend that takes no packets
+    /// of that length refuses it.
+    public func setMTU(_ mtu: Int) throws(VhostUserError) {
+        try perform(.setMTU(UInt64(mtu)))
+    }
+
     /// Tells the device's status, as a driver has written it (virtio 1.2, 2.1); 0 resets the device.
     public func setStatus(_ status: UInt8) throws(VhostUserError) {
         try perform(.setStatus(UInt64(status)))

@@ -47,6 +47,7 @@ extension FrontendRequest {
             reader.read(UInt64.self).map { .setProtocolFeatures(ProtocolFeatures(rawValue: $0)) }
         case .getQueueCount: .getQueueCount
         case .setVringEnabled: VringState(&reader).map { .setVringEnabled($0) }
+        case .setMTU: reader.read(UInt64.self).map { .setMTU($0) }
         case .setBackendChannel: .setBackendChannel
         case .getConfiguration: ConfigurationPart(&reader).map { .getConfiguration($0) }
         case .setConfiguration: ConfigurationPart(&reader).map { .setConfiguration($0) }

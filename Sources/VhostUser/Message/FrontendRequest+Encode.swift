@@ -22,6 +22,7 @@ extension FrontendRequest {
         case .setProtocolFeatures: .setProtocolFeatures
         case .getQueueCount: .getQueueCount
         case .setVringEnabled: .setVringEnabled
+        case .setMTU: .setMTU
         case .setBackendChannel: .setBackendChannel
         case .getConfiguration: .getConfiguration
         case .setConfiguration: .setConfiguration
@@ -45,6 +46,7 @@ extension FrontendRequest {
             break
         case .setFeatures(let features): writer.write(features.rawValue)
         case .setProtocolFeatures(let features): writer.write(features.rawValue)
+        case .setMTU(let mtu): writer.write(mtu)
         case .setStatus(let status): writer.write(status)
         case .setMemoryTable(let regions):
             writer.write(UInt32(regions.count))

@@ -25,6 +25,8 @@ public enum FrontendRequest: Hashable, Sendable {
     case getQueueCount
     /// 1 enables, 0 disables.
     case setVringEnabled(VringState)
+    /// What the driver of a network device is told of its MTU, in bytes.
+    case setMTU(UInt64)
     case setBackendChannel
     case getConfiguration(ConfigurationPart)
     case setConfiguration(ConfigurationPart)
@@ -75,6 +77,8 @@ public enum FrontendRequest: Hashable, Sendable {
         case getQueueCount = 17
         /// `SET_VRING_ENABLE`
         case setVringEnabled = 18
+        /// `NET_SET_MTU`
+        case setMTU = 20
         /// `SET_BACKEND_REQ_FD`, `SET_SLAVE_REQ_FD` once
         case setBackendChannel = 21
         /// `GET_CONFIG`
@@ -116,6 +120,7 @@ extension FrontendRequest.Code {
         switch self {
         case .getQueueCount: .multipleQueues
         case .setLogBase: .logDescriptor
+        case .setMTU: .mtu
         case .setBackendChannel: .backendRequests
         case .getConfiguration, .setConfiguration: .configuration
         case .getInflight, .setInflight: .inflightDescriptor

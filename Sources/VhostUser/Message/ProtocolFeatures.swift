@@ -16,6 +16,8 @@ public struct ProtocolFeatures: OptionSet, Hashable, Sendable {
     public static let logDescriptor = ProtocolFeatures(bit: 1)
     /// Any request can be answered with whether it went well (`REPLY_ACK`).
     public static let replyAcknowledgement = ProtocolFeatures(bit: 3)
+    /// The frontend tells the MTU of a network device (`NET_MTU`).
+    public static let mtu = ProtocolFeatures(bit: 4)
     /// The backend can send requests of its own (`BACKEND_REQ`).
     public static let backendRequests = ProtocolFeatures(bit: 5)
     /// The backend serves the configuration space (`CONFIG`).
@@ -31,7 +33,7 @@ public struct ProtocolFeatures: OptionSet, Hashable, Sendable {
 
     /// All that this package knows.
     public static let all: ProtocolFeatures = [
-        .multipleQueues, .logDescriptor, .replyAcknowledgement, .backendRequests, .configuration,
-        .inflightDescriptor, .resetDevice, .memorySlots, .status,
+        .multipleQueues, .logDescriptor, .replyAcknowledgement, .mtu, .backendRequests,
+        .configuration, .inflightDescriptor, .resetDevice, .memorySlots, .status,
     ]
 }

@@ -14,6 +14,8 @@ public protocol VirtioDevice: AnyObject, Sendable {
     var queueCountMax: Int { get }
     /// How long a queue may be.
     var queueSizeMax: Int { get }
+    /// The longest packets that a network device takes, in bytes; `nil` for a device of another kind.
+    var mtuMax: Int? { get }
 
     /// A part of the configuration space, as the driver reads it.
     ///
@@ -43,6 +45,10 @@ public protocol VirtioDevice: AnyObject, Sendable {
 
     /// Forgets everything a driver has set. No queue is running.
     func reset()
+}
+
+extension VirtioDevice {
+    public var mtuMax: Int? { nil }
 }
 
 /// What a device needs to run a queue.

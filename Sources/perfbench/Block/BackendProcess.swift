@@ -57,7 +57,7 @@ final class BackendProcess {
         pid = try Self.spawn(
             [
                 program.string, "blk", "--socket-path", socket.string, "--blk-file", file.string,
-                "--queue-size", "\(queueSize)",
+                "--queue-size", "\(queueSize)", "--log-level", "warning",
             ] + (readOnly ? ["--read-only"] : []) + (buffered ? ["--buffered"] : []))
         try waitUntilServing()
     }

@@ -109,6 +109,17 @@ import Virtqueue
         #expect(stand.device.takeCalls() == [.reset])
     }
 
+    @Test func packetsLongerThanTheDeviceTakesAreRefused() throws {
+        let stand = try BackendStand(MockDevice(mtuMax: 9000))
+        let frontend = try stand.negotiated()
+        for mtu in [68, 1500, 9000] { try frontend.setMTU(mtu) }
+        for mtu in [9001, 65536] {
+            #expect(throws: VhostUserError.failed(.setMTU)) { try frontend.setMTU(mtu) }
+        }
+        let other = try BackendStand(MockDevice(mtuMax: nil)).negotiated()
+        #expect(throws: VhostUserError.notNegotiated(.mtu)) { try other.setMTU(1500) }
+    }
+
     @Test func logIsHandedToQueuesWhileItIsWanted() throws {
         let stand = try BackendStand()
         let guest = try GuestMemory()

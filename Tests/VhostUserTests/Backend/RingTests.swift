@@ -147,6 +147,21 @@ import Virtqueue
         #expect(stand.device.running.count == 1)
     }
 
+    @Test func featuresThatAreNotNewStopNothing() throws {
+        let stand = try BackendStand()
+        let guest = try GuestMemory()
+        let frontend = try stand.negotiated()
+        try frontend.setMemory(guest.map)
+        try frontend.startQueue(
+            0, guest.configuration(), at: .start(isPacked: false), kick: EventDescriptor(),
+            call: nil)
+        #expect(stand.device.takeCalls() == [.start(0)])
+        try frontend.setFeatures(frontend.features)
+        #expect(stand.device.takeCalls() == [])
+        try frontend.setFeatures(frontend.features.subtracting(.eventIndex))
+        #expect(stand.device.takeCalls() == [.stop(0), .start(0)])
+    }
+
     @Test func callIsChangedWithoutAStop() throws {
         let (stand, guest) = try makeStand()
         let call = try EventDescriptor()

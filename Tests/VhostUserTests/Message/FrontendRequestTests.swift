@@ -24,7 +24,7 @@ import Virtqueue
         .setVringCall(VringDescriptor(index: 0, isAttached: false)),
         .setVringError(VringDescriptor(index: 7, isAttached: true)),
         .getProtocolFeatures, .setProtocolFeatures([.configuration, .status]), .getQueueCount,
-        .setVringEnabled(VringState(index: 1, value: 1)), .setBackendChannel,
+        .setVringEnabled(VringState(index: 1, value: 1)), .setMTU(1500), .setBackendChannel,
         .getConfiguration(part), .setConfiguration(part), .getInflight(inflight),
         .setInflight(inflight), .resetDevice, .getMemorySlotCount, .addRegion(region),
         .removeRegion(region), .setStatus(0xf), .getStatus,
@@ -160,7 +160,7 @@ import Virtqueue
         }
     }
 
-    @Test(arguments: [0, 19, 20, 22, 23, 26, 30, 33, 35, 41, .max] as [UInt32])
+    @Test(arguments: [0, 19, 22, 23, 26, 30, 33, 35, 41, .max] as [UInt32])
     func requestsOfOtherExtensionsAreUnknown(code: UInt32) {
         #expect(throws: MalformedMessage.unknownRequest(code)) {
             try FrontendRequest(code: code, payload: [], descriptorCount: 0)

@@ -24,17 +24,19 @@ final class MockDevice: VirtioDevice {
     let features: VirtioFeatures
     let queueCountMax: Int
     let queueSizeMax: Int
+    let mtuMax: Int?
     private let state: Mutex<State>
 
     init(
         features: VirtioFeatures = [
             .version1, .eventIndex, .indirectDescriptors, .accessPlatform, .packedRing, .logAll,
         ],
-        queueCountMax: Int = 4, queueSizeMax: Int = 256
+        queueCountMax: Int = 4, queueSizeMax: Int = 256, mtuMax: Int? = 1500
     ) {
         self.features = features
         self.queueCountMax = queueCountMax
         self.queueSizeMax = queueSizeMax
+        self.mtuMax = mtuMax
         state = Mutex(State(configuration: (0..<60).map { UInt8($0) }))
     }
 
