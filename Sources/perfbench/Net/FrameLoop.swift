@@ -14,6 +14,7 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
     var device: Device
     var frames: FrameMemory
     private let queueSize: Int
+    private let comesBack: Bool
 
     /// Frames that the device is done with, and that came back.
     private(set) var sentCount = 0
@@ -32,6 +33,7 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
         device: consuming Device, frames: FrameMemory, queueSize: Int
     ) {
         self.transmitter = transmitter
+        comesBack = receiver != nil
         self.receiver = receiver
         self.device = device
         self.frames = frames
@@ -92,7 +94,7 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
 
     /// Lets everything under way end.
     mutating func drain() throws {
-        while transmitter.inflightCount > 0 || receiver != nil && receivedCount < sentCount {
+        while transmitter.inflightCount > 0 || comesBack && receivedCount < sentCount {
             if try !turn() { try wait() }
         }
     }
@@ -105,12 +107,7 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
     }
 
     /// What counts as done: a frame that came back, or, where none does, one that the device is done with.
-    private var doneCount: Int {
-        switch receiver {
-        case .some: receivedCount
-        case .none: sentCount
-        }
-    }
+    private var doneCount: Int { comesBack ? receivedCount : sentCount }
 
     /// Makes frames available, as many as there is room for.
     @inline(__always)

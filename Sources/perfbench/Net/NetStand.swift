@@ -80,7 +80,7 @@ final class NetStand {
         let transmitter = try NetTransmitter(
             mapper: try makeMapper(),
             memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
-            features: features)
+            features: features, slots: try makeSlots(lane, layout))
         var receiver: NetReceiver<Mapper>?
         if plan.sink == .loopback {
             receiver = try NetReceiver(
@@ -134,6 +134,15 @@ final class NetStand {
             loop.end()
             throw error
         }
+    }
+
+    /// Where short frames are bounced to.
+    private func makeSlots(_ lane: NetLane, _ layout: QueueLayout) throws -> TransmitSlots? {
+        guard lane.path == .bounce else { return nil }
+        return TransmitSlots(
+            memory: try pool.allocateCoherent(
+                byteCount: TransmitSlots.byteCount(queueSize: layout.size)),
+            privateMemory: pool.privateMemory)
     }
 
     private func connect(_ lane: NetLane) throws -> VhostUserFrontend? {
