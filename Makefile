@@ -54,9 +54,11 @@ install: setup
 		"$(DESTDIR)$(PREFIX)/share/qemu/vhost-user"
 	install .build/install/release/bounced .build/install/release/perfbench \
 		"$(DESTDIR)$(PREFIX)/bin"
-	ln -sf ../bin/bounced "$(DESTDIR)$(PREFIX)/libexec/bounced-blk"
-	sed 's|/usr/local/|$(PREFIX)/|' share/50-bounced-blk.json \
-		>"$(DESTDIR)$(PREFIX)/share/qemu/vhost-user/50-bounced-blk.json"
+	for device in blk net; do \
+		ln -sf ../bin/bounced "$(DESTDIR)$(PREFIX)/libexec/bounced-$$device"; \
+		sed 's|/usr/local/|$(PREFIX)/|' "share/50-bounced-$$device.json" \
+			>"$(DESTDIR)$(PREFIX)/share/qemu/vhost-user/50-bounced-$$device.json"; \
+	done
 
 setup:
 	@scripts/setup

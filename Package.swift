@@ -99,7 +99,7 @@ let package = Package(
         .target(
             name: "CommandSupport",
             dependencies: [
-                "BlockBackend", "SharedMemory", system,
+                "BlockBackend", "NetBackend", "SharedMemory", system,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -108,8 +108,9 @@ let package = Package(
         .executableTarget(
             name: "bounced",
             dependencies: [
-                "BlockBackend", "CommandSupport", "SharedMemory", "Uring", "VhostUser", "Virtqueue",
-                system, logging,
+                "BlockBackend", "CommandSupport", "NetBackend", "SharedMemory", "Uring",
+                "VhostUser",
+                "Virtqueue", system, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -188,8 +189,8 @@ let package = Package(
         .testTarget(
             name: "bouncedTests",
             dependencies: [
-                "bounced", "CLinux", "SharedMemory", "TestSupport", "VhostUser", "Virtqueue",
-                system,
+                "bounced", "CLinux", "GuestDriver", "NetBackend", "SharedMemory", "SwiotlbPool",
+                "TestSupport", "VhostUser", "Virtqueue", system,
             ],
             swiftSettings: swiftSettings),
         // Seeded random numbers, temporary files, threads and byte models.

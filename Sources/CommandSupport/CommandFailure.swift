@@ -1,6 +1,7 @@
 package import ArgumentParser
 package import BlockBackend
 import Glibc
+package import NetBackend
 package import SharedMemory
 import SystemPackage
 
@@ -35,6 +36,19 @@ package struct CommandFailure: Error {
         self.init(status, "\(error)" + (option.map { "; use \($0)" } ?? ""))
     }
 
+    /// A TAP device that cannot be used.
+    package init(_ error: TapError) {
+        let status: ExitStatus =
+            switch error.reason {
+            case .invalidName: .usage
+            case .unsupported: .unavailable
+            case .permissionDenied, .inUse: .noPermission
+            case .otherKind: .noInput
+            case .systemCall: .ioError
+            }
+        self.init(status, "\(error)")
+    }
+
     /// A system call that failed.
     package init(_ error: SystemCallError) {
         switch (error.operation, error.errno) {
@@ -64,6 +78,8 @@ extension ParsableCommand {
         } catch let error as CommandFailure {
             failure = error
         } catch let error as StorageError {
+            failure = CommandFailure(error)
+        } catch let error as TapError {
             failure = CommandFailure(error)
         } catch let error as SystemCallError {
             failure = CommandFailure(error)

@@ -6,11 +6,13 @@ extension ExitStatus {
         success: "told to stop (SIGTERM, SIGINT), or --fd was a connection and has ended",
         [
             .usage: "the command line asks for something that cannot be",
-            .noInput: "the file to serve does not exist, or is none that can be served",
-            .unavailable: "the system does not permit io_uring, or lacks memory",
+            .noInput:
+                "the file to serve does not exist, or it or the TAP device is none that can be served",
+            .unavailable:
+                "the system does not permit io_uring, has no TAP devices, or lacks memory",
             .cannotCreate: "the socket cannot be made, or somebody serves it already",
             .ioError: "a system call failed that should not",
-            .noPermission: "the file to serve may not be read, or not be written",
+            .noPermission: "the file or the TAP device may not be used, or is in use",
         ])
 }
 

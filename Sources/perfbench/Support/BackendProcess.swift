@@ -52,7 +52,9 @@ final class BackendProcess {
         socket = directory.appending("socket")
         self.directory = directory
         isOwn = true
-        pid = try Self.spawn([program.string] + arguments + ["--socket-path", socket.string])
+        pid = try Self.spawn(
+            [program.string] + arguments
+                + ["--socket-path", socket.string, "--log-level", "warning"])
         try waitUntilServing()
     }
 

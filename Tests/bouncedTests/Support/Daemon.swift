@@ -21,11 +21,13 @@ final class Daemon {
     static let fileByteCount = 1 << 20
 
     /// - Parameters:
-    ///   - arguments: `nil` for a file and a socket, with `more` behind.
+    ///   - device: what kind it serves.
+    ///   - arguments: `nil` for a socket, and a file for a disk, with `more` behind.
+    ///   - prefix: a command that runs the program, which comes behind it.
     ///   - standardInput: what the daemon has as descriptor 0.
     init(
-        _ arguments: [String]? = nil, more: [String] = [], program: String? = nil,
-        standardInput: FileDescriptor? = nil
+        _ arguments: [String]? = nil, device: String = "blk", more: [String] = [],
+        program: String? = nil, prefix: [String] = [], standardInput: FileDescriptor? = nil
     ) throws {
         directory = NSTemporaryDirectory() + "bounced-test-" + UUID().uuidString
         try FileManager.default.createDirectory(
@@ -39,10 +41,12 @@ final class Daemon {
             try FileManager.default.createSymbolicLink(
                 atPath: executable, withDestinationPath: Self.executable)
         }
-        process.executableURL = URL(fileURLWithPath: executable)
-        let usual = ["--socket-path", directory + "/socket", "--blk-file", directory + "/disk"]
-        process.arguments =
-            (program == nil ? ["blk"] : []) + (arguments ?? usual + ["--buffered"]) + more
+        let disk = ["--blk-file", directory + "/disk", "--buffered"]
+        let usual = ["--socket-path", directory + "/socket"] + (device == "blk" ? disk : [])
+        let words =
+            prefix + [executable] + (program == nil ? [device] : []) + (arguments ?? usual) + more
+        process.executableURL = URL(fileURLWithPath: words[0])
+        process.arguments = Array(words.dropFirst())
         // Files: nobody reads a pipe meanwhile, and a full one stops who writes.
         process.standardError = try Self.newFile(directory + "/complaint")
         process.standardOutput = try Self.newFile(directory + "/output")
@@ -149,24 +153,43 @@ struct DaemonFailure: Error, CustomStringConvertible {
     var description: String
 }
 
-/// Gives `body` a daemon that has served before. At its end the daemon has to be as it was then, and
-/// serve the next frontend.
+/// Gives `body` a daemon with a disk that has served before. At its end the daemon has to be as it was
+/// then, and serve the next frontend.
 func withDaemon(_ arguments: String..., body: (Daemon) throws -> Void) throws {
-    let daemon = try Daemon(more: arguments)
-    try daemon.waitForSocket()
-    // Threads' stacks and the like are kept from the first time on.
-    for _ in 0..<2 { try Peer.serveHonestly(daemon) }
-    let before = try daemon.settled()
-    try body(daemon)
-    #expect(daemon.process.isRunning)
-    let after = try daemon.settled(like: before)
-    #expect(after.descriptors == before.descriptors)
-    #expect(after.sharedMappings == [])
-    #expect(after.mappingCount <= before.mappingCount + 12, "\(before.mappingCount)")
-    try Peer.serveHonestly(daemon)
-    let end = try daemon.stop()
-    #expect(end.status == 0, "said: \(end.complaint)")
-    #expect(!end.complaint.contains("Fatal error"))
+    _ = try Daemon(more: arguments).holds(body) { try Peer.serveHonestly($0) }
+}
+
+/// The same with a network device.
+///
+/// - Returns: what the daemon has said.
+@discardableResult
+func withNetDaemon(_ arguments: String..., body: (Daemon) throws -> Void) throws -> String {
+    try Daemon(device: "net", more: arguments).holds(body) { try NetPeer.serveHonestly($0) }
+}
+
+extension Daemon {
+    /// Has it serve before and after `body`, and looks at what it holds.
+    ///
+    /// - Returns: what it has said until its end.
+    fileprivate func holds(
+        _ body: (Daemon) throws -> Void, serve: (Daemon) throws -> Void
+    ) throws -> String {
+        try waitForSocket()
+        // Threads' stacks and the like are kept from the first time on.
+        for _ in 0..<2 { try serve(self) }
+        let before = try settled()
+        try body(self)
+        #expect(process.isRunning)
+        let after = try settled(like: before)
+        #expect(after.descriptors == before.descriptors)
+        #expect(after.sharedMappings == [])
+        #expect(after.mappingCount <= before.mappingCount + 12, "\(before.mappingCount)")
+        try serve(self)
+        let end = try stop()
+        #expect(end.status == 0, "said: \(end.complaint)")
+        #expect(!end.complaint.contains("Fatal error"))
+        return end.complaint
+    }
 }
 
 extension Daemon {
