@@ -14,15 +14,19 @@ extension FrameLoop where Mapper: ~Copyable, Device: ~Copyable {
         let byteCount = frames.frameByteCount
         var made = 0
         var next = 0
+        // A frame that there was no room for: its buffer is the next to be sent.
+        var heldBack: GuestRange?
         var frame: [UInt8] = []
         while next < frameCount, !Interruption.isRequested {
             var room = min(burst, frameCount - made)
             while room > 0 {
-                let buffer = frames.transmit.next()
+                let buffer = heldBack ?? frames.transmit.next()
                 let contents = Self.contents(ofFrame: made, byteCount: byteCount)
                 memory.store(
                     contents.span, at: GuestBuffers.offset(of: buffer) + NetHeader.byteCount)
+                heldBack = buffer
                 guard try send(buffer) else { break }
+                heldBack = nil
                 made += 1
                 room -= 1
             }
