@@ -151,6 +151,7 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         let row = Int(used.tag)
         unmap(row)
         freeRows.append(row)
+        slots?.prefetch(row)
         return rows[row].tag
     }
 

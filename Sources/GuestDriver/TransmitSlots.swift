@@ -37,6 +37,14 @@ public struct TransmitSlots: ~Copyable {
         self.memory = memory
     }
 
+    /// Asks for the start of a slot that is free now: the device has read it, so it is in another processor's
+    /// cache, too.
+    @inlinable @inline(__always)
+    func prefetch(_ slot: Int) {
+        guard slot < count else { return }
+        base.dropFirst(slot &* Self.slotByteCount).prefetchForWriting()
+    }
+
     /// Copies a frame into a slot that no frame is in.
     ///
     /// - Returns: where the device finds it; `nil` where it is too long, or not in one piece of private memory:
