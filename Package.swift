@@ -120,8 +120,9 @@ let package = Package(
         .executableTarget(
             name: "perfbench",
             dependencies: [
-                "BlockBackend", "CommandSupport", "CPoolModels", "GuestDriver", "SharedMemory",
-                "SwiotlbPool", "Uring", "VhostUser", "Virtqueue", system, logging, containers,
+                "BlockBackend", "CommandSupport", "CPoolModels", "GuestDriver", "NetBackend",
+                "SharedMemory", "SwiotlbPool", "Uring", "VhostUser", "Virtqueue", system, logging,
+                containers,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],

@@ -48,6 +48,10 @@ static inline void ccopy_into_cold(void *target, const void *source, size_t coun
     memcpy(to + done, from + done, count - done);
 }
 
+// Asks for the line of an address, to be read or to be written. Harmless for any address.
+static inline void ccopy_prefetch(const void *address) { __builtin_prefetch(address, 0); }
+static inline void ccopy_prefetch_for_write(const void *address) { CCOPY_PREFETCH_FOR_WRITE(address); }
+
 // Words at any address, in one load or one store each: volatile, so that the compiler neither tears nor
 // repeats them.
 struct ccopy_word64 { uint64_t value; } __attribute__((packed, may_alias));

@@ -17,7 +17,6 @@ public struct NetReceiver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     @usableFromInline let memory: CoherentAllocation
     /// One for each buffer; only ``end()`` takes them out.
     @usableFromInline var mappings: RigidArray<DMAMapping>
-    @usableFromInline var parts: RigidArray<GuestRange>
     /// How long a buffer is, in bytes.
     public let bufferByteCount: Int
 
@@ -51,7 +50,6 @@ public struct NetReceiver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         }
         var mapper = mapper
         var mappings = RigidArray<DMAMapping>(capacity: layout.size)
-        var parts = RigidArray<GuestRange>(capacity: 1)
         for index in 0..<layout.size {
             do throws(MapRefusal) {
                 mappings.append(
@@ -62,10 +60,8 @@ public struct NetReceiver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
                 while !mappings.isEmpty { mapper.unmap(mappings.removeLast(), usedByteCount: 0) }
                 throw .mapping(error)
             }
-            parts.removeAll()
-            parts.append(mappings[index].deviceRange)
             // As many buffers as descriptors: there is room.
-            _ = Self.add(parts, tag: UInt64(index), to: &queue)
+            _ = queue.add(mappings[index].deviceRange, isReadable: false, tag: UInt64(index))
         }
         queueConfiguration = layout.configuration(at: address, features: features)
         bufferByteCount = byteCount
@@ -73,14 +69,6 @@ public struct NetReceiver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         self.queue = queue
         self.memory = memory
         self.mappings = mappings
-        self.parts = parts
-    }
-
-    @inlinable @inline(__always)
-    static func add(
-        _ parts: borrowing RigidArray<GuestRange>, tag: UInt64, to queue: inout DriverQueue
-    ) -> Bool {
-        queue.add(parts.span, readableCount: 0, tag: tag)
     }
 
     /// Takes the next buffer that the device has filled, if there is one; what was written was copied out.
@@ -108,9 +96,8 @@ public struct NetReceiver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     /// Gives a buffer to the device again, after ``next()``. The device sees it after ``publish()``.
     @inlinable @inline(__always)
     public mutating func giveBack(_ buffer: Int) {
-        parts.removeAll()
-        parts.append(mappings[buffer].deviceRange)
-        let isAdded = Self.add(parts, tag: UInt64(buffer), to: &queue)
+        let isAdded = queue.add(
+            mappings[buffer].deviceRange, isReadable: false, tag: UInt64(buffer))
         precondition(isAdded, "a buffer is given back once")
     }
 

@@ -15,6 +15,8 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     @usableFromInline var mapper: Mapper
     @usableFromInline var queue: DriverQueue
     @usableFromInline let memory: CoherentAllocation
+    /// Where short frames are copied to; `nil` where all are mapped.
+    @usableFromInline let slots: TransmitSlots?
     /// The mappings of each frame that is with the device, and its tag.
     @usableFromInline var rows: RigidArray<NetTransmitterRow>
     @usableFromInline var freeRows: RigidArray<Int>
@@ -28,12 +30,14 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     ///   - mapper: what makes buffers reachable for the device.
     ///   - memory: for the queue: of `layout.byteCount` bytes, and aligned to 64.
     ///   - features: what was negotiated.
+    ///   - slots: where short frames in one buffer are copied to, instead of being mapped; `nil` for a mapper
+    ///     that copies nothing.
     ///   - partCountMax: how many parts a frame has at most, its header's among them.
     /// - Throws: where `memory` is too short for the queue.
     @inlinable
     public init(
         mapper: consuming Mapper, memory: consuming CoherentAllocation, layout: QueueLayout,
-        features: VirtioFeatures, partCountMax: Int = 1
+        features: VirtioFeatures, slots: consuming TransmitSlots? = nil, partCountMax: Int = 1
     ) throws(QueueFault) {
         let address = memory.deviceRange.address
         guard memory.deviceRange.byteCount >= layout.byteCount else {
@@ -53,6 +57,7 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         self.mapper = mapper
         self.queue = queue
         self.memory = memory
+        self.slots = slots
         self.rows = rows
         self.freeRows = freeRows
     }
@@ -72,11 +77,20 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     public mutating func send(_ buffer: GuestRange, tag: UInt64) throws(MapRefusal) -> Bool {
         guard !freeRows.isEmpty else { return false }
         let row = freeRows[freeRows.count - 1]
-        let mapping = try mapper.map(buffer, .toDevice)
-        parts.removeAll()
-        parts.append(mapping.deviceRange)
-        rows[row].mappings.append(mapping)
-        return make(row, tag: tag)
+        let part: GuestRange
+        if let copy = slots?.put(buffer, into: row) {
+            part = copy
+        } else {
+            let mapping = try mapper.map(buffer, .toDevice)
+            part = mapping.deviceRange
+            rows[row].mappings.append(mapping)
+        }
+        guard queue.add(part, isReadable: true, tag: UInt64(row)) else {
+            unmap(row)
+            return false
+        }
+        take(row, tag: tag)
+        return true
     }
 
     /// Sends a frame that lies in several buffers, the first of which begins with the header.
@@ -99,18 +113,18 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
                 throw error
             }
         }
-        return make(row, tag: tag)
-    }
-
-    @inlinable @inline(__always)
-    mutating func make(_ row: Int, tag: UInt64) -> Bool {
         guard Self.add(parts, tag: UInt64(row), to: &queue) else {
             unmap(row)
             return false
         }
+        take(row, tag: tag)
+        return true
+    }
+
+    @inlinable @inline(__always)
+    mutating func take(_ row: Int, tag: UInt64) {
         rows[row].tag = tag
         freeRows.removeLast()
-        return true
     }
 
     @inlinable @inline(__always)
@@ -137,6 +151,7 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         let row = Int(used.tag)
         unmap(row)
         freeRows.append(row)
+        slots?.prefetch(row)
         return rows[row].tag
     }
 

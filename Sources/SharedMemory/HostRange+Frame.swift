@@ -40,6 +40,25 @@ extension HostRange {
         unsafe memcpy(pointer, source.pointer, count)
     }
 
+    /// Asks for the first two cache lines, which are to be read soon: another processor may have written
+    /// them.
+    ///
+    /// Not unsafe: memory that is gone is not asked for.
+    @inlinable @inline(__always)
+    public func prefetch() {
+        // SAFETY: a prefetch accesses nothing.
+        unsafe ccopy_prefetch(pointer)
+        unsafe ccopy_prefetch(pointer + 64)
+    }
+
+    /// The same for lines that are to be written, and that another processor may have read.
+    @inlinable @inline(__always)
+    public func prefetchForWriting() {
+        // SAFETY: as above.
+        unsafe ccopy_prefetch_for_write(pointer)
+        unsafe ccopy_prefetch_for_write(pointer + 64)
+    }
+
     /// Reads every byte: the sum of all as words of 64 bits, the last one filled up with zeroes.
     @inlinable @inline(__always)
     @unsafe public func sum() -> UInt64 {

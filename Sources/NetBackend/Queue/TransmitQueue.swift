@@ -30,6 +30,9 @@ struct TransmitQueue: ~Copyable {
     /// How many parts a buffer may have: more than any driver known makes (Linux has 18).
     static let partCountMax = 128
 
+    /// How many frames ahead are asked for; docs/performance.md has what other distances do.
+    private static let prefetchDistance = 4
+
     /// - Parameter mtu: the greatest length of a packet, where that was negotiated.
     init(_ setup: QueueSetup, mtu: Int) throws(QueueStartFailure) {
         let scratch = try QueueStartFailure.system { () throws(SystemCallError) in
@@ -132,9 +135,21 @@ struct TransmitQueue: ~Copyable {
         }
     }
 
+    /// Asks for the first bytes of a frame that comes soon: the driver has just written them, so they are in
+    /// another processor's cache more often than not.
+    @inline(__always)
+    private mutating func prefetchAhead() {
+        guard let address = queue.peek(Self.prefetchDistance),
+            let run = memoryMap.translate(
+                GuestRange(address: address, byteCount: NetHeader.byteCount))
+        else { return }
+        run.hostRange.prefetch()
+    }
+
     /// Makes a frame of the chain at hand: takes its header off, and finds its bytes.
     @inline(__always)
     private mutating func gather() throws(FrameRefusal) {
+        prefetchAhead()
         frame.parts.removeAll()
         let byteCount = chain.readableByteCount &- NetHeader.byteCount
         // Linux puts headers before the frame where it can, and then all of it is one part.

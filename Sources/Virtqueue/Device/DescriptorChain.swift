@@ -49,6 +49,18 @@ public struct DescriptorChain: ~Copyable {
         hasWritable = false
     }
 
+    /// Makes the chain one of a single part.
+    @inline(__always)
+    mutating func set(_ range: GuestRange, isWritable: Bool) {
+        parts.removeAll()
+        parts.append(range)
+        readableCount = isWritable ? 0 : 1
+        readableByteCount = isWritable ? 0 : range.byteCount
+        writableByteCount = isWritable ? range.byteCount : 0
+        isCutShort = false
+        hasWritable = isWritable
+    }
+
     /// Adds a part.
     ///
     /// - Throws: where a part to read comes behind one to write.

@@ -2,6 +2,7 @@ import SharedMemory
 import Synchronization
 
 extension DeviceQueue {
+    @inline(__always)
     mutating func nextSplit(_ chain: inout DescriptorChain) throws(QueueFault) -> Bool {
         if seen == available {
             // Pairs with the driver's release of the index: ring entries and descriptors before it
@@ -16,8 +17,16 @@ extension DeviceQueue {
         guard inflightCount &+ usedCount < size else { throw .tooManyChains }
         let slot = Int(available) & (size &- 1)
         let head = driver.load(UInt16.self, at: SplitRing.available(slot))
-        try walkSplit(head, &chain)
-        splitInflight?.take(head)
+        guard Int(head) < size else { throw .descriptorOutOfRange(index: Int(head)) }
+        let descriptor = loadDescriptor(Int(head))
+        if descriptor.splitFlags & (Descriptor.next | Descriptor.indirect) == 0 {
+            chain.token.id = head
+            chain.token.descriptorCount = 1
+            chain.set(descriptor.range, isWritable: descriptor.splitFlags & Descriptor.write != 0)
+        } else {
+            try walkSplit(head, descriptor, &chain)
+        }
+        if hasInflight { splitInflight?.take(head) }
         available &+= 1
         return true
     }
@@ -26,16 +35,21 @@ extension DeviceQueue {
     mutating func walkSplit(
         _ head: UInt16, _ chain: inout DescriptorChain
     ) throws(QueueFault) {
+        guard Int(head) < size else { throw .descriptorOutOfRange(index: Int(head)) }
+        try walkSplit(head, loadDescriptor(Int(head)), &chain)
+    }
+
+    /// The same where the head has been loaded.
+    @inline(never)
+    private mutating func walkSplit(
+        _ head: UInt16, _ first: Descriptor, _ chain: inout DescriptorChain
+    ) throws(QueueFault) {
         chain.removeAll()
         chain.token.id = head
         chain.token.descriptorCount = 1
-        var index = Int(head)
-        var count = 0
+        var descriptor = first
+        var count = 1
         while true {
-            guard index < size else { throw .descriptorOutOfRange(index: index) }
-            guard count < size else { throw .chainTooLong }
-            count &+= 1
-            let descriptor = loadDescriptor(index)
             let flags = descriptor.splitFlags
             if flags & Descriptor.indirect != 0 {
                 guard flags & Descriptor.next == 0 else { throw .misplacedIndirect }
@@ -44,7 +58,11 @@ extension DeviceQueue {
             }
             try chain.append(descriptor.range, isWritable: flags & Descriptor.write != 0)
             guard flags & Descriptor.next != 0 else { return }
-            index = Int(descriptor.splitNext)
+            let index = Int(descriptor.splitNext)
+            guard index < size else { throw .descriptorOutOfRange(index: index) }
+            guard count < size else { throw .chainTooLong }
+            count &+= 1
+            descriptor = loadDescriptor(index)
         }
     }
 

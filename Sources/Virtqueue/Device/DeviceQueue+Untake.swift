@@ -1,7 +1,7 @@
 extension DeviceQueue {
     /// Whether ``untake(_:)`` may be called: not in a queue whose buffers under way are noted, for whoever
     /// comes after a crash would find a note of what was never begun.
-    public var canUntake: Bool { splitInflight == nil && packedInflight == nil }
+    public var canUntake: Bool { !hasInflight }
 
     /// Puts a buffer back as if it had not been taken: ``next(_:)`` finds it again.
     ///

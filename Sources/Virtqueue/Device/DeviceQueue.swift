@@ -59,6 +59,8 @@ public struct DeviceQueue: ~Copyable {
     private let scratchMemory: HostMemory?
     var splitInflight: SplitInflight?
     var packedInflight: PackedInflight?
+    /// Whether there is one of them.
+    let hasInflight: Bool
     /// Buffers that a former device left and that were not taken again yet.
     var leftCount = 0
     /// Whether a former device has used the queue with the same in-flight region. Its driver's kicks
@@ -139,6 +141,7 @@ public struct DeviceQueue: ~Copyable {
         scratchMemory = table
         self.splitInflight = splitInflight
         self.packedInflight = packedInflight
+        hasInflight = inflight != nil
         leftCount = left
         self.isResumed = isResumed
         if let dirtyLog, let usedRingLogAddress {
@@ -194,15 +197,22 @@ public struct DeviceQueue: ~Copyable {
         inflightDescriptorCount &-= Int(token.descriptorCount)
         usedCount &+= 1
         usedDescriptorCount &+= Int(token.descriptorCount)
-        splitInflight?.use(token.id)
-        packedInflight?.use(token.inflightRow)
+        if hasInflight {
+            splitInflight?.use(token.id)
+            packedInflight?.use(token.inflightRow)
+        }
+        guard isInOrder else {
+            return put(
+                token, writtenByteCount: writtenByteCount, buffers: 1,
+                descriptors: Int(token.descriptorCount))
+        }
         skippedCount &+= 1
         skippedDescriptorCount &+= Int(token.descriptorCount)
         // To the driver a buffer without an entry was filled (2.7.9, 2.8.8).
-        if isInOrder, writtenByteCount == token.writableByteCount {
+        if writtenByteCount == token.writableByteCount {
             lastSkipped = token
         } else {
-            put(token, writtenByteCount: writtenByteCount)
+            putSkipped(token, writtenByteCount: writtenByteCount)
         }
     }
 
@@ -214,7 +224,7 @@ public struct DeviceQueue: ~Copyable {
     /// - Returns: whether the driver wants to be called for it.
     public mutating func publish() -> Bool {
         if skippedCount > 0 {
-            put(lastSkipped, writtenByteCount: lastSkipped.writableByteCount)
+            putSkipped(lastSkipped, writtenByteCount: lastSkipped.writableByteCount)
         }
         guard unpublished > 0 else { return false }
         let count = unpublished
@@ -239,16 +249,25 @@ public struct DeviceQueue: ~Copyable {
     }
 
     /// Writes a used entry, which stands for this buffer and those skipped before it.
+    private mutating func putSkipped(_ token: ChainToken, writtenByteCount: Int) {
+        put(
+            token, writtenByteCount: writtenByteCount, buffers: skippedCount,
+            descriptors: skippedDescriptorCount)
+        skippedCount = 0
+        skippedDescriptorCount = 0
+    }
+
+    /// Writes a used entry, which stands for so many buffers of so many descriptors, this one the last.
     @inline(__always)
-    private mutating func put(_ token: ChainToken, writtenByteCount: Int) {
+    private mutating func put(
+        _ token: ChainToken, writtenByteCount: Int, buffers: Int, descriptors: Int
+    ) {
         // Less than what was written may be said, and more not.
         let length = UInt32(clamping: writtenByteCount)
         if isPacked {
-            putPacked(token.id, length, descriptors: skippedDescriptorCount)
+            putPacked(token.id, length, descriptors: descriptors)
         } else {
-            putSplit(token.id, length, buffers: skippedCount)
+            putSplit(token.id, length, buffers: buffers)
         }
-        skippedCount = 0
-        skippedDescriptorCount = 0
     }
 }

@@ -23,7 +23,7 @@ extension DriverQueue {
 
     /// Stores the next descriptor of the ring; the first since the last publication is held back.
     @inline(__always)
-    private mutating func storePacked(_ range: GuestRange, _ id: UInt16, flags: UInt16) {
+    mutating func storePacked(_ range: GuestRange, _ id: UInt16, flags: UInt16) {
         let offset = Descriptor.byteCount &* Int(packedAvailable.index)
         let descriptor = Descriptor(
             range, id: id, flags: flags | packedAvailable.availableFlags)

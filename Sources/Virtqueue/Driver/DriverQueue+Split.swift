@@ -29,6 +29,12 @@ extension DriverQueue {
                 index = next
             }
         }
+        show(head)
+    }
+
+    /// Puts a chain into the available ring.
+    @inline(__always)
+    mutating func show(_ head: UInt16) {
         driver.store(head, at: SplitRing.available(Int(available) & (size &- 1)))
         available &+= 1
         unpublished &+= 1

@@ -135,6 +135,34 @@ public struct DriverQueue: ~Copyable {
         return true
     }
 
+    /// Makes a buffer of one part available. The device sees it after ``publish()``.
+    ///
+    /// - Parameters:
+    ///   - part: of less than 2^32 bytes; its address is the device's.
+    ///   - isReadable: whether the device is to read it; else to write it.
+    ///   - tag: comes back with the buffer.
+    /// - Returns: false where no descriptor is free.
+    public mutating func add(_ part: GuestRange, isReadable: Bool, tag: UInt64) -> Bool {
+        guard freeDescriptorCount > 0 else { return false }
+        let id = free
+        let next = buffers[Int(id)].next
+        free = next
+        buffers[Int(id)].begin(
+            tag: tag, writableByteCount: isReadable ? 0 : part.byteCount, descriptorCount: 1)
+        if isInOrder { order[(oldest &+ inflightCount) & (size &- 1)] = id }
+        inflightCount &+= 1
+        freeDescriptorCount &-= 1
+        let flags = isReadable ? 0 : Descriptor.write
+        if isPacked {
+            storePacked(part, id, flags: flags)
+        } else {
+            buffers[Int(id)].last = id
+            store(Descriptor(part, flags: flags, next: 0), at: Int(id))
+            show(id)
+        }
+        return true
+    }
+
     /// Shows the device what was made available since the last time.
     ///
     /// - Returns: whether the device wants to be kicked for it.

@@ -3,8 +3,9 @@ import SharedMemory
 /// One of a queue's areas, where it is in this process. Every access is one load or one store, and
 /// is checked against the memory behind it.
 struct RingArea {
+    /// Keeps what ``range`` is of.
     private let memory: HostMemory
-    private let base: Int
+    private let range: HostRange
 
     /// - Throws: where a byte of the area is outside the map, or not all of it is in one region, or
     ///   the address is not aligned.
@@ -17,29 +18,35 @@ struct RingArea {
         else { throw .invalidAddress(area: name) }
         let region = map.regions[run.regionIndex]
         memory = region.memory
-        base = region.memoryOffset + run.regionOffset
+        range = run.hostRange
         // A region may begin anywhere in its memory.
-        guard base % alignment == 0 else { throw .invalidAddress(area: name) }
+        guard (region.memoryOffset + run.regionOffset) % alignment == 0 else {
+            throw .invalidAddress(area: name)
+        }
     }
 
     @inline(__always)
     func load<Word: SharedWord>(_: Word.Type = Word.self, at offset: Int) -> Word {
-        Word(littleEndian: memory.load(Word.self, at: base &+ offset))
+        // SAFETY: self keeps the memory.
+        unsafe Word(littleEndian: range.load(Word.self, at: offset))
     }
 
     @inline(__always)
     func loadAcquiring<Word: SharedWord>(_: Word.Type = Word.self, at offset: Int) -> Word {
-        Word(littleEndian: memory.loadAcquiring(Word.self, at: base &+ offset))
+        // SAFETY: self keeps the memory.
+        unsafe Word(littleEndian: range.loadAcquiring(Word.self, at: offset))
     }
 
     @inline(__always)
     func store<Word: SharedWord>(_ value: Word, at offset: Int) {
-        memory.store(value.littleEndian, at: base &+ offset)
+        // SAFETY: self keeps the memory.
+        unsafe range.store(value.littleEndian, at: offset)
     }
 
     @inline(__always)
     func storeReleasing<Word: SharedWord>(_ value: Word, at offset: Int) {
-        memory.storeReleasing(value.littleEndian, at: base &+ offset)
+        // SAFETY: self keeps the memory.
+        unsafe range.storeReleasing(value.littleEndian, at: offset)
     }
 }
 

@@ -34,10 +34,8 @@ struct BlockMeasurement {
 
     /// Measures one case, and keeps every whole round in `result`, also where it throws.
     ///
-    /// Each round runs every path once. The order is rotated by one from round to round and reversed
-    /// from one full rotation to the next, so each path is as often first as any other, and a machine
-    /// that slowly gets faster or slower favours none. The first round is discarded. Stops early where
-    /// the user asks.
+    /// Each round runs every path once, in ``Array/order(ofRound:)``. The first round is discarded. Stops
+    /// early where the user asks.
     mutating func measure(
         on stand: BlockStand, progress: inout ProgressLine, result: inout CaseResult
     ) throws {
@@ -48,7 +46,7 @@ struct BlockMeasurement {
         for lane in lanes { stand.loops[lane]?.reset() }
         for round in 0...roundCount {
             var samples: [BlockLane: RoundSample] = [:]
-            for lane in order(ofRound: round) {
+            for lane in lanes.order(ofRound: round) {
                 progress.advance(
                     "\(plan.description), round \(round) of \(roundCount), \(lane.description)")
                 seed += 1
@@ -68,12 +66,6 @@ struct BlockMeasurement {
             for lane in lanes { result.latencies[lane] = stand.loops[lane]?.latencies }
             result.floors.append(floor)
         }
-    }
-
-    private func order(ofRound round: Int) -> [BlockLane] {
-        let shift = round % lanes.count
-        let rotated = Array(lanes[shift...] + lanes[..<shift])
-        return round / lanes.count % 2 == 0 ? rotated : rotated.reversed()
     }
 
     /// How many steps ``measure(on:progress:result:)`` reports for a case, and how long each takes.

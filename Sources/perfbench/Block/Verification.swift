@@ -109,6 +109,6 @@ struct Verification {
     }
 
     private func offset(_ buffer: GuestRange) -> Int {
-        Int(buffer.address.rawValue - GuestBuffers.base.rawValue)
+        GuestBuffers.offset(of: buffer)
     }
 }

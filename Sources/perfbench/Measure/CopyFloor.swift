@@ -18,14 +18,14 @@ struct CopyFloor {
     func measure(
         _ direction: Direction, buffers: inout GuestBuffers, slotsInUse: Int, seconds: Double
     ) -> Double {
-        let spacing = GuestBuffers.spacing(of: buffers.byteCount)
+        let spacing = buffers.spacing
         let slotCount = max(min(slotsInUse, window.byteCount / spacing), 1)
         var slot = 0
         var goesIn = direction == .intoWindow
         return cpuNanosecondsPerOperation(seconds: seconds) { count in
             for _ in 0..<count {
                 let buffer = buffers.next()
-                let guestOffset = Int(buffer.address.rawValue - GuestBuffers.base.rawValue)
+                let guestOffset = GuestBuffers.offset(of: buffer)
                 slot = slot + 1 == slotCount ? 0 : slot + 1
                 if direction == .alternating { goesIn.toggle() }
                 if goesIn {

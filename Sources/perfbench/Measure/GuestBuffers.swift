@@ -9,7 +9,8 @@ struct GuestBuffers {
     let byteCount: Int
     let count: Int
     private let start: UInt64
-    private let spacing: Int
+    /// From one buffer's start to the next one's.
+    let spacing: Int
     private let step: Int
     private var index = 0
 
@@ -19,11 +20,14 @@ struct GuestBuffers {
     /// - Parameters:
     ///   - offset: where in guest memory the buffers begin, whole pages.
     ///   - guestMemoryByteCount: how much of it they are spread over.
-    init(offset: Int = 0, guestMemoryByteCount: Int, bufferByteCount: Int) {
+    ///   - spacing: from one buffer's start to the next one's; whole pages where nothing is said.
+    init(
+        offset: Int = 0, guestMemoryByteCount: Int, bufferByteCount: Int, spacing: Int? = nil
+    ) {
         byteCount = bufferByteCount
         start = Self.base.rawValue + UInt64(offset)
-        spacing = Self.spacing(of: bufferByteCount)
-        count = guestMemoryByteCount / spacing
+        self.spacing = spacing ?? Self.spacing(of: bufferByteCount)
+        count = guestMemoryByteCount / self.spacing
         // The golden section spreads any number of steps evenly; coprime to the count, it is a
         // cycle.
         var step = max(Int(Double(count) * 0.618_033_988_75), 1)
@@ -33,6 +37,11 @@ struct GuestBuffers {
 
     /// From one buffer's start to the next one's: whole pages.
     static func spacing(of byteCount: Int) -> Int { (byteCount + 4095) & ~4095 }
+
+    /// Where in guest memory a buffer begins.
+    static func offset(of buffer: GuestRange) -> Int {
+        Int(buffer.address.rawValue &- base.rawValue)
+    }
 
     /// The buffer with the lowest address.
     var first: GuestRange { GuestRange(address: GuestAddress(start), byteCount: byteCount) }

@@ -44,9 +44,8 @@ struct PoolMeasurement {
 
     /// Measures one case, and keeps every whole round in the result.
     ///
-    /// Each round runs every variant once. The order is rotated by one from round to round and
-    /// reversed from one full rotation to the next. The first round is discarded. Stops early where
-    /// the user asks.
+    /// Each round runs every variant once, in ``Array/order(ofRound:)``. The first round is discarded.
+    /// Stops early where the user asks.
     func measure(
         _ plan: PoolCase, progress: inout ProgressLine
     ) throws(CommandFailure) -> CaseResult {
@@ -119,15 +118,5 @@ struct PoolMeasurement {
             return monotonicNanoseconds() - begin
         }
         return costs.sorted()[costs.count / 2]
-    }
-}
-
-extension Array {
-    /// The elements in the order of a round: rotated by one from round to round, and reversed from
-    /// one full rotation to the next.
-    fileprivate func order(ofRound round: Int) -> [Element] {
-        let shift = round % Swift.max(count, 1)
-        let rotated = Array(self[shift...] + self[..<shift])
-        return round / Swift.max(count, 1) % 2 == 0 ? rotated : rotated.reversed()
     }
 }

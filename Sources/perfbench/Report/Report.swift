@@ -14,7 +14,7 @@ struct Report<Run: Encodable>: Encodable {
     var ratios: [Ratio]
     var floors: [Floor]
 
-    /// One quantity of a path over that of another, computed round by round.
+    /// One quantity of a path over that of another, or by how much it is more, computed round by round.
     struct Ratio: Encodable {
         let workload: String
         var via: String?
@@ -25,8 +25,10 @@ struct Report<Run: Encodable>: Encodable {
         let to: String
         var op: PoolOperation?
         var rw: ReadWrite?
-        let blockBytes: Int
+        var blockBytes: Int?
         var depth: Int?
+        var frameBytes: Int?
+        var burst: Int?
         var threads: Int?
         var occupancy: Double?
         let median: Double
@@ -40,8 +42,10 @@ struct Report<Run: Encodable>: Encodable {
     /// What copying the payload costs, and nothing else.
     struct Floor: Encodable {
         var rw: ReadWrite?
-        let blockBytes: Int
+        var blockBytes: Int?
         var depth: Int?
+        var frameBytes: Int?
+        var burst: Int?
         let memcpyNs: Double
         let low: Double
         let high: Double

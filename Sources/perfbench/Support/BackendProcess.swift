@@ -1,11 +1,9 @@
-import BlockBackend
 import CommandSupport
 import FoundationEssentials
 import Glibc
 import SharedMemory
 import SystemPackage
 import VhostUser
-import Virtqueue
 
 /// A vhost-user backend in another process: a `bounced` of this run's own, or whoever serves a socket.
 final class BackendProcess {
@@ -31,10 +29,10 @@ final class BackendProcess {
         pid = try Self.peer(of: socket)
     }
 
-    /// Starts a backend; the program is looked for beside this one.
+    /// Starts a `bounced`, which is looked for beside this program.
     ///
-    /// - Parameter file: what it serves.
-    init(serving file: FilePath, readOnly: Bool, buffered: Bool, queueSize: Int) throws {
+    /// - Parameter arguments: its command, and that one's options but for the socket.
+    init(running arguments: [String]) throws {
         let executable =
             (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
             ?? "./perfbench"
@@ -55,10 +53,8 @@ final class BackendProcess {
         self.directory = directory
         isOwn = true
         pid = try Self.spawn(
-            [
-                program.string, "blk", "--socket-path", socket.string, "--blk-file", file.string,
-                "--queue-size", "\(queueSize)", "--log-level", "warning",
-            ] + (readOnly ? ["--read-only"] : []) + (buffered ? ["--buffered"] : []))
+            [program.string] + arguments
+                + ["--socket-path", socket.string, "--log-level", "warning"])
         try waitUntilServing()
     }
 
@@ -93,20 +89,6 @@ final class BackendProcess {
 
     /// What the process has used so far; nothing where the system does not tell.
     var cpuTime: CPUTime { pid.flatMap(CPUTime.init(ofProcess:)) ?? CPUTime(user: 0, system: 0) }
-
-    /// How long the device is, in bytes.
-    func storageByteCount() throws -> UInt64 {
-        do {
-            let frontend = try connect()
-            try frontend.negotiate(
-                features: [.version1, .accessPlatform],
-                protocolFeatures: Self.protocolFeatures)
-            let bytes = try frontend.configuration(at: 0, byteCount: 8)
-            return BlockConfiguration(bytes: bytes).sectorCount * UInt64(sectorByteCount)
-        } catch {
-            throw CommandFailure(.unavailable, "the backend cannot be used: \(error)")
-        }
-    }
 
     private func waitUntilServing() throws {
         for _ in 0..<Self.startMilliseconds where isAlive {

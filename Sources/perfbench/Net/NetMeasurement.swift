@@ -1,0 +1,70 @@
+import SharedMemory
+import Virtqueue
+
+/// Runs the cases of a plan, round by round, and keeps what each lane did.
+struct NetMeasurement {
+    let lanes: [NetLane]
+    let roundCount: Int
+    let roundSeconds: Double
+
+    /// The results of one case.
+    struct CaseResult {
+        let plan: NetCase
+        /// One sample a round of each lane.
+        var samples: [NetLane: [NetSample]] = [:]
+        var latencies: [NetLane: LatencyHistogram] = [:]
+        /// CPU nanoseconds of one frame's `memcpy`, of each round.
+        var floors: [Double] = []
+
+        /// Rounds in which every lane was measured.
+        var roundCount: Int { floors.count }
+    }
+
+    /// How long latency and the floor are measured in a round, as parts of a lane's time.
+    private static let latencyShare = 0.2
+    private static let floorShare = 0.2
+
+    /// Measures one case, and keeps every whole round in `result`, also where it throws.
+    ///
+    /// Each round runs every lane once, in ``Array/order(ofRound:)``. The first round is discarded. Stops
+    /// early where the user asks.
+    func measure(
+        on stand: NetStand, progress: inout ProgressLine, result: inout CaseResult
+    ) throws {
+        let plan = result.plan
+        for round in 0...roundCount {
+            var samples: [NetLane: NetSample] = [:]
+            for lane in lanes.order(ofRound: round) {
+                progress.advance(
+                    "\(plan.description), round \(round) of \(roundCount), \(lane.description)")
+                var latencies = result.latencies[lane] ?? .forCompletions()
+                samples[lane] = try stand.perform(
+                    .measure(
+                        seconds: roundSeconds, latencySeconds: roundSeconds * Self.latencyShare),
+                    plan, on: lane, latencies: &latencies)
+                if Interruption.isRequested { return }
+                if round > 0 { result.latencies[lane] = latencies }
+            }
+            var buffers = stand.frames(plan).transmit
+            var floor = stand.memories.floor.measure(
+                .intoWindow, buffers: &buffers, slotsInUse: plan.burst,
+                seconds: roundSeconds * Self.floorShare)
+            // There and back.
+            if plan.direction == .both {
+                floor += stand.memories.floor.measure(
+                    .outOfWindow, buffers: &buffers, slotsInUse: plan.burst,
+                    seconds: roundSeconds * Self.floorShare)
+            }
+            guard round > 0, !Interruption.isRequested else { continue }
+            for (lane, sample) in samples { result.samples[lane, default: []].append(sample) }
+            result.floors.append(floor)
+        }
+    }
+
+    /// How many steps ``measure(on:progress:result:)`` reports for a case, and how long each takes.
+    var stepCountPerCase: Int { lanes.count * (roundCount + 1) }
+    var secondsPerStep: Double {
+        roundSeconds * (1 + Self.latencyShare + Self.floorShare / Double(max(lanes.count, 1)))
+            + 0.02
+    }
+}
