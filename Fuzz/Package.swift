@@ -17,7 +17,9 @@ let package = Package(
             name: "fuzz",
             dependencies: [
                 .product(name: "BlockBackend", package: "bounce"),
+                .product(name: "NetBackend", package: "bounce"),
                 .product(name: "SharedMemory", package: "bounce"),
+                .product(name: "Uring", package: "bounce"),
                 .product(name: "VhostUser", package: "bounce"),
                 .product(name: "Virtqueue", package: "bounce"),
                 .product(name: "BasicContainers", package: "swift-collections"),

@@ -115,6 +115,17 @@ struct DriverQueuePackedTests {
         #expect(try driver.next() == [3, 0])
     }
 
+    /// The device names a buffer that the driver has made, and shown to nobody.
+    @Test func inOrderBatchThatEndsWithWhatWasNotShown() throws {
+        var driver = try RawDriver(size: 8, features: [.packedRing, .inOrder])
+        driver.show([10], readable: 1, tag: 1)
+        driver.add([10])
+        driver.usePacked(0, id: 1)
+        #expect(try driver.next() == [1, 0])
+        #expect(driver.fault() == .unknownBuffer(id: 1))
+        #expect(driver.queue.inflightCount == 1)
+    }
+
     @Test(arguments: [3, 8, 0xffff] as [UInt16]) func inOrderBatchThatEndsNowhere(
         id: UInt16
     ) throws {

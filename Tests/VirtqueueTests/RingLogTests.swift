@@ -44,12 +44,19 @@ struct RingLogTests {
         }
         #expect(marked.ring == [] && marked.log == [0, 1])
         let index = try pages([]) { ring, device in
-            ring.memory.store(600 as UInt16, at: ring.driverOffset + 2)
             device.queue.used = 512
             ring.memory.store(1 as UInt16, at: ring.driverOffset + 2)
             try device.takeAndUse()
         }
         #expect(index.log == [1])
+        // The index is in the first page, wherever the entries are.
+        let published = try pages([]) { ring, device in
+            device.queue.used = 512
+            ring.memory.store(1 as UInt16, at: ring.driverOffset + 2)
+            try device.takeAndUse()
+            _ = device.queue.publish()
+        }
+        #expect(published.log == [0, 1])
     }
 
     @Test func usedDescriptorsWhereTheyAre() throws {

@@ -40,6 +40,8 @@ struct Fuzz {
         "driver": { DriverTarget.run($0) },
         "request": { RequestTarget.run($0) },
         "session": { SessionTarget.run($0) },
+        "frame": { FrameTarget.run($0) },
+        "command": { CommandTarget.run($0) },
     ]
 }
 

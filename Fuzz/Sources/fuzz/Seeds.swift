@@ -24,6 +24,8 @@ enum Seeds {
         case "chain": chains
         case "driver": drivers
         case "request": requests
+        case "frame": frames
+        case "command": commands
         default: sessions
         }
     }
