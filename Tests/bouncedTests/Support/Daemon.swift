@@ -73,11 +73,21 @@ final class Daemon {
     /// Waits until it listens: its socket is there a little earlier.
     func waitForSocket() throws {
         for _ in 0..<1000 {
-            if try complaint().contains(" serving ") { return }
+            if try isListening { return }
             guard process.isRunning else { break }
             usleep(10_000)
         }
         throw DaemonFailure(description: "bounced does not listen: \(try finish().complaint)")
+    }
+
+    /// Whether its socket takes connections: it has its name somewhat earlier (proc_net(5), `unix`).
+    private var isListening: Bool {
+        get throws {
+            let sockets = try String(contentsOfFile: "/proc/net/unix", encoding: .utf8)
+            return sockets.split(separator: "\n").contains {
+                $0.hasSuffix(" " + socket) && $0.contains(" 00010000 ")
+            }
+        }
     }
 
     struct Outcome {

@@ -11,9 +11,9 @@ import Testing
 final class NetPeer {
     static let base = GuestAddress(0x10_0000)
     static let byteCount = 8 << 20
-    private static let ringByteCount = 1 << 16
+    static let ringByteCount = 1 << 16
     /// Where frames and buffers are put together, in bytes from the start of the memory.
-    private static let roomOffset = 4 * ringByteCount
+    static let roomOffset = 4 * ringByteCount
 
     let memory: HostMemory
     let frontend: VhostUserFrontend
