@@ -182,7 +182,8 @@ let package = Package(
         .testTarget(
             name: "perfbenchTests",
             dependencies: [
-                "perfbench", "BlockBackend", "SharedMemory", "Virtqueue",
+                "perfbench", "BlockBackend", "CommandSupport", "GuestDriver", "NetBackend",
+                "SharedMemory", "SwiotlbPool", "Uring", "Virtqueue",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: swiftSettings),

@@ -16,7 +16,7 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     @usableFromInline var queue: DriverQueue
     @usableFromInline let memory: CoherentAllocation
     /// Where short frames are copied to; `nil` where all are mapped.
-    @usableFromInline let slots: TransmitSlots?
+    @usableFromInline var slots: TransmitSlots?
     /// The mappings of each frame that is with the device, and its tag.
     @usableFromInline var rows: RigidArray<NetTransmitterRow>
     @usableFromInline var freeRows: RigidArray<Int>

@@ -7,6 +7,9 @@ public import SwiotlbPool
 /// A mapping of a bounced frame copies it, too; this spares what else there is to making and ending one. Where
 /// a mapper copies nothing there is nothing to spare.
 ///
+/// Methods are mutating where they change nothing: of a type that cannot be copied, a call that only reads
+/// would move all of it to the stack first.
+///
 /// **Threading.** One thread.
 public struct TransmitSlots: ~Copyable {
     @usableFromInline let memory: CoherentAllocation
@@ -40,7 +43,7 @@ public struct TransmitSlots: ~Copyable {
     /// Asks for the start of a slot that is free now: the device has read it, so it is in another processor's
     /// cache, too.
     @inlinable @inline(__always)
-    func prefetch(_ slot: Int) {
+    mutating func prefetch(_ slot: Int) {
         guard slot < count else { return }
         base.dropFirst(slot &* Self.slotByteCount).prefetchForWriting()
     }
@@ -50,7 +53,7 @@ public struct TransmitSlots: ~Copyable {
     /// - Returns: where the device finds it; `nil` where it is too long, or not in one piece of private memory:
     ///   it is to be mapped.
     @inlinable @inline(__always)
-    func put(_ buffer: GuestRange, into slot: Int) -> GuestRange? {
+    mutating func put(_ buffer: GuestRange, into slot: Int) -> GuestRange? {
         guard buffer.byteCount <= Self.slotByteCount, buffer.byteCount > 0, slot < count,
             let run = privateMemory.translate(buffer)
         else { return nil }

@@ -13,8 +13,9 @@ import Virtqueue
 struct NetDriverTests {
     @Test(
         "What is sent is received, whichever buffers it needs",
-        arguments: [VirtioFeatures.netMergeableBuffers, [.netMergeableBuffers, .packedRing]])
-    func loopback(features: VirtioFeatures) throws {
+        arguments: [VirtioFeatures.netMergeableBuffers, [.netMergeableBuffers, .packedRing]],
+        [false, true])
+    func loopback(features: VirtioFeatures, hasSlots: Bool) throws {
         let guest = try HostMemory.anonymous(byteCount: 1 << 20)
         let window = try HostMemory.window(byteCount: 1 << 20)
         let base = GuestAddress(1 << 40)
@@ -24,7 +25,12 @@ struct NetDriverTests {
         var transmitter = try NetTransmitter(
             mapper: try pool.makeMapper(),
             memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
-            features: features, partCountMax: 3)
+            features: features,
+            slots: hasSlots
+                ? TransmitSlots(
+                    memory: try pool.allocateCoherent(
+                        byteCount: TransmitSlots.byteCount(queueSize: layout.size)),
+                    privateMemory: pool.privateMemory) : nil, partCountMax: 3)
         var receiver = try NetReceiver(
             mapper: try pool.makeMapper(),
             memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
@@ -73,6 +79,41 @@ struct NetDriverTests {
         receiver.end()
     }
 
+    @Test(
+        "A short frame takes nothing of the pool, a long one and one that is nowhere do not fit a slot"
+    )
+    func slots() throws {
+        let guest = try HostMemory.anonymous(byteCount: 1 << 16)
+        let window = try HostMemory.window(byteCount: 1 << 20)
+        let pool = try BouncePool(
+            window: window, at: GuestAddress(1 << 40),
+            privateMemory: MemoryMap(guest, at: GuestAddress(0)))
+        let layout = QueueLayout(size: 4, isPacked: false)
+        var transmitter = try NetTransmitter(
+            mapper: try pool.makeMapper(),
+            memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
+            features: [],
+            slots: TransmitSlots(
+                memory: try pool.allocateCoherent(
+                    byteCount: TransmitSlots.byteCount(queueSize: layout.size)),
+                privateMemory: pool.privateMemory))
+        let before = pool.statistics.mapCount
+        for byteCount in [12, 100, TransmitSlots.slotByteCount] {
+            let isSent = try transmitter.send(
+                GuestRange(address: GuestAddress(7), byteCount: byteCount), tag: 0)
+            #expect(isSent)
+        }
+        #expect(pool.statistics.mapCount == before)
+        let outside = GuestRange(address: GuestAddress(1 << 30), byteCount: 100)
+        #expect(throws: MapRefusal.self) { try transmitter.send(outside, tag: 0) }
+        let isSent = try transmitter.send(
+            GuestRange(address: GuestAddress(7), byteCount: TransmitSlots.slotByteCount + 1), tag: 0
+        )
+        #expect(isSent)
+        #expect(pool.statistics.mapCount > before)
+        transmitter.abandon()
+    }
+
     @Test("A full queue, and a buffer that cannot be mapped, leave nothing mapped")
     func refusals() throws {
         let guest = try HostMemory.anonymous(byteCount: 1 << 16)
@@ -103,7 +144,7 @@ struct NetDriverTests {
     }
 }
 
-private let hasUring: Bool = {
+let hasUring: Bool = {
     do {
         _ = try Ring(entryCount: 1)
         return true

@@ -30,7 +30,7 @@ struct TransmitQueue: ~Copyable {
     /// How many parts a buffer may have: more than any driver known makes (Linux has 18).
     static let partCountMax = 128
 
-    /// How many frames ahead are asked for; docs/performance.md has what other distances do.
+    /// How many frames ahead are asked for.
     private static let prefetchDistance = 4
 
     /// - Parameter mtu: the greatest length of a packet, where that was negotiated.

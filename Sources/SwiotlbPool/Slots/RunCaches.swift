@@ -115,14 +115,13 @@ struct RunCaches: ~Copyable, Sendable {
     }
 }
 
-/// Cached runs of one length: as many as a burst of 32 mappings takes, and some. With more of them, a refused
-/// map has more to collect.
+/// Cached runs of one length: two cache lines. With more of them, a refused map has more to collect.
 private struct RunStack: ~Copyable, Sendable {
-    static let depth = 39
+    static let depth = 7
 
     private let count = Atomic<UInt64>(0)
     private let pad = UInt64(0)
-    private let entries = InlineArray<39, Entry> { _ in Entry() }
+    private let entries = InlineArray<7, Entry> { _ in Entry() }
 
     struct Entry: ~Copyable, Sendable {
         let slot = Atomic<UInt64>(0)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CommandSupport
+import GuestDriver
 import SharedMemory
 import SwiotlbPool
 import SystemPackage
@@ -70,7 +71,7 @@ struct NetCommand: ParsableCommand {
     @OptionGroup var common: CommonOptions
 
     /// Frames that `--verify` sends through each lane.
-    private static let verifiedFrameCount = 4096
+    private static let verifiedFrameCount = 2048
 
     func validate() throws {
         for size in frameSize.items {
@@ -107,9 +108,10 @@ struct NetCommand: ParsableCommand {
                 "--guest-memory \(common.guestMemory) is too small for queues of \(queueSize) frames of "
                     + "\(ByteSize(longest)); use at least \(ByteSize((guest + 4095) & ~4095))")
         }
-        // Rings, buffers to receive into, and at least one frame on its way.
+        // Buffers to receive into, slots of short frames, rings, and at least one frame on its way.
         let segment = PoolGeometry.standard.segmentByteCount
-        let window = (queueSize * 4096 / segment + 4) * segment
+        let byteCount = queueSize * 4096 + TransmitSlots.byteCount(queueSize: queueSize)
+        let window = (byteCount / segment + 4) * segment
         guard common.window.byteCount >= window else {
             throw ValidationError(
                 "--window \(common.window) is too small for queues of \(queueSize) frames; use at least "
