@@ -6,7 +6,8 @@ import Virtqueue
 
 @testable import NetBackend
 
-/// A pair does not allocate for a frame. Counted in an optimised build: `make test`'s second command.
+/// A pair does not allocate for a frame. (For one that it refuses the test library does: it keeps a
+/// backtrace of whatever is thrown.) Counted in an optimised build, as `make test` makes.
 @Suite(
     .enabled(if: Machine.hasUring, "io_uring is not permitted here"),
     .enabled(if: allocation_counter_works(), "allocations cannot be counted here"),
@@ -18,7 +19,6 @@ struct NetQueuePairAllocationTests {
         let header = bench.put(NetHeader().bytes)
         let (whole, frame) = (bench.put(NetHeader().bytes + frameBytes(200)), frameBytes(200))
         let pieces = [header, bench.put(frame)]
-        let bad = [header]
         let one = [whole]
         let small = [bench.room(100)]
         let large = [bench.room(1000)]
@@ -27,7 +27,6 @@ struct NetQueuePairAllocationTests {
         func cycle(_ bench: inout PairBench<LoopbackPort>) throws {
             if !bench.transmit.add(one.span, readableCount: 1, tag: 0) { failureCount += 1 }
             if !bench.transmit.add(pieces.span, readableCount: 2, tag: 0) { failureCount += 1 }
-            if !bench.transmit.add(bad.span, readableCount: 1, tag: 0) { failureCount += 1 }
             _ = bench.transmit.publish()
             for _ in 0..<3 where isMergeable {
                 _ = bench.receive.add(small.span, readableCount: 0, tag: 0)

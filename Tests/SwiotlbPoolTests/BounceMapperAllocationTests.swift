@@ -6,7 +6,7 @@ import Testing
 
 @testable import SwiotlbPool
 
-/// The data path never allocates. Counted in an optimised build: `make test`'s second command.
+/// The data path never allocates. Counted in an optimised build, as `make test` makes.
 /// (Maps that are refused are not counted: Swift Testing's hook allocates for each error thrown.)
 @Suite(
     .enabled(if: allocation_counter_works(), "allocations cannot be counted here"),

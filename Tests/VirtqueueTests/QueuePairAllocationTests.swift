@@ -5,7 +5,7 @@ import Testing
 
 @testable import Virtqueue
 
-/// Neither side of a queue allocates. Counted in an optimised build: `make test`'s second command.
+/// Neither side of a queue allocates. Counted in an optimised build, as `make test` makes.
 @Suite(
     .enabled(if: allocation_counter_works(), "allocations cannot be counted here"),
     .enabled(if: isOptimizedBuild, "an unoptimised build allocates where the code does not"))

@@ -103,10 +103,11 @@ import Testing
                     let isAdded = peer.driver.add(
                         [header, status].span, readableCount: 1, tag: 1)
                     #expect(isAdded)
-                    _ = peer.driver.publish()
                 }
                 let descriptor = try #require(memory.fileDescriptor)
                 #expect(ftruncate(descriptor.rawValue, byteCount) == 0)
+                // Not earlier: the daemon may look without a kick, and be done before the file is cut.
+                if isUsed, byteCount > 0 { _ = peer.driver.publish() }
                 peer.kick.signal()
                 if isUsed || byteCount == 0 { #expect(peer.queueStopped()) }
                 _ = try peer.frontend.stopQueue(0)
