@@ -196,7 +196,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         // Seeded random numbers, temporary files, threads and byte models.
         .target(
-            name: "TestSupport", dependencies: [system], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Virtqueue", system], path: "Tests/TestSupport",
             swiftSettings: swiftSettings),
         // Counts calls of malloc and its kin in the test process.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

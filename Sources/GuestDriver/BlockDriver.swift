@@ -42,9 +42,7 @@ public struct BlockDriver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         guard memory.deviceRange.byteCount >= layout.byteCount else {
             throw .invalidAddress(area: "descriptor")
         }
-        let queue = try DriverQueue(
-            layout.queue, at: address, features: features,
-            memoryMap: Self.map(memory, byteCount: layout.byteCount))
+        let queue = try DriverQueue(layout.queue, in: memory, features: features)
         var rows = RigidArray<BlockDriverRow>(capacity: layout.requestCountMax)
         var freeRows = RigidArray<Int>(capacity: layout.requestCountMax)
         for row in (0..<layout.requestCountMax).reversed() {
@@ -59,22 +57,6 @@ public struct BlockDriver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         self.layout = layout
         self.rows = rows
         self.freeRows = freeRows
-    }
-
-    /// The memory that the driver finds its rings in.
-    @inlinable
-    static func map(
-        _ memory: borrowing CoherentAllocation, byteCount: Int
-    ) throws(QueueFault) -> MemoryMap {
-        do throws(MemoryMap.Fault) {
-            return try MemoryMap([
-                MemoryMap.Region(
-                    guestAddress: memory.deviceRange.address, memory: memory.memory,
-                    memoryOffset: memory.memoryOffset, byteCount: byteCount)
-            ])
-        } catch {
-            throw .invalidAddress(area: "descriptor")
-        }
     }
 
     /// How many requests are with the device, or were made and not shown to it yet.

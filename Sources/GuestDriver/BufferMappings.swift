@@ -2,24 +2,23 @@ public import BasicContainers
 public import SharedMemory
 public import SwiotlbPool
 
-/// A buffer in as few mappings as its mapper makes of it: all of them, or none.
+/// Buffers in as few mappings as their mapper makes of them: all of them, or none.
 ///
 /// **Cost.** Allocates when it is made, and never again.
 public struct BufferMappings: ~Copyable {
     @usableFromInline var mappings: RigidArray<DMAMapping>
 
-    /// - Parameter countMax: the most mappings of one buffer.
+    /// - Parameter countMax: the most mappings.
     @inlinable
     public init(countMax: Int) {
         mappings = RigidArray(capacity: countMax)
     }
 
-    /// Maps a buffer.
+    /// Maps a buffer, behind those that are mapped already.
     ///
     /// - Parameter parts: where the mappings are for the device is added, in order.
-    /// - Precondition: nothing is mapped.
     /// - Throws: why the mapper refuses, or `tooLarge` where it makes more mappings than there is room
-    ///   for. Nothing is mapped then; what was added to `parts` means nothing.
+    ///   for. Nothing is mapped then, of no buffer; what was added to `parts` means nothing.
     @inlinable
     public mutating func map<Mapper: DMAMapper & ~Copyable>(
         _ buffer: GuestRange, _ direction: DMADirection, by mapper: inout Mapper,
@@ -44,7 +43,8 @@ public struct BufferMappings: ~Copyable {
 
     /// Ends all mappings.
     ///
-    /// - Parameter usedByteCount: how many bytes the device says it wrote, from the start of the buffer.
+    /// - Parameter usedByteCount: how many bytes the device says it wrote, from the start of the first
+    ///   buffer.
     @inlinable
     public mutating func unmap<Mapper: DMAMapper & ~Copyable>(
         usedByteCount: Int, by mapper: inout Mapper

@@ -39,12 +39,7 @@ public struct NetReceiver<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         precondition(byteCount >= NetHeader.byteCount, "a buffer has room for a header")
         var queue: DriverQueue
         do throws(QueueFault) {
-            guard memory.deviceRange.byteCount >= layout.byteCount else {
-                throw .invalidAddress(area: "descriptor")
-            }
-            queue = try DriverQueue(
-                layout, at: address, features: features,
-                memoryMap: coherentMap(memory, byteCount: layout.byteCount))
+            queue = try DriverQueue(layout, in: memory, features: features)
         } catch {
             throw .queue(error)
         }

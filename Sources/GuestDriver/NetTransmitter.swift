@@ -40,12 +40,7 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         features: VirtioFeatures, slots: consuming TransmitSlots? = nil, partCountMax: Int = 1
     ) throws(QueueFault) {
         let address = memory.deviceRange.address
-        guard memory.deviceRange.byteCount >= layout.byteCount else {
-            throw .invalidAddress(area: "descriptor")
-        }
-        let queue = try DriverQueue(
-            layout, at: address, features: features,
-            memoryMap: coherentMap(memory, byteCount: layout.byteCount))
+        let queue = try DriverQueue(layout, in: memory, features: features)
         var rows = RigidArray<NetTransmitterRow>(capacity: layout.size)
         var freeRows = RigidArray<Int>(capacity: layout.size)
         for row in (0..<layout.size).reversed() {
@@ -77,20 +72,14 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
     public mutating func send(_ buffer: GuestRange, tag: UInt64) throws(MapRefusal) -> Bool {
         guard !freeRows.isEmpty else { return false }
         let row = freeRows[freeRows.count - 1]
-        let part: GuestRange
-        if let copy = slots?.put(buffer, into: row) {
-            part = copy
-        } else {
-            let mapping = try mapper.map(buffer, .toDevice)
-            part = mapping.deviceRange
-            rows[row].mappings.append(mapping)
+        if let slot = slots?.put(buffer, into: row) {
+            guard queue.add(slot, isReadable: true, tag: UInt64(row)) else { return false }
+            take(row, tag: tag)
+            return true
         }
-        guard queue.add(part, isReadable: true, tag: UInt64(row)) else {
-            unmap(row)
-            return false
-        }
-        take(row, tag: tag)
-        return true
+        parts.removeAll()
+        try rows[row].mappings.map(buffer, .toDevice, by: &mapper, parts: &parts)
+        return make(row, tag: tag)
     }
 
     /// Sends a frame that lies in several buffers, the first of which begins with the header.
@@ -104,15 +93,14 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
         let row = freeRows[freeRows.count - 1]
         parts.removeAll()
         for index in buffers.indices {
-            do throws(MapRefusal) {
-                let mapping = try mapper.map(buffers[index], .toDevice)
-                parts.append(mapping.deviceRange)
-                rows[row].mappings.append(mapping)
-            } catch {
-                unmap(row)
-                throw error
-            }
+            try rows[row].mappings.map(buffers[index], .toDevice, by: &mapper, parts: &parts)
         }
+        return make(row, tag: tag)
+    }
+
+    /// Makes a frame of what was mapped for it.
+    @inlinable @inline(__always)
+    mutating func make(_ row: Int, tag: UInt64) -> Bool {
         guard Self.add(parts, tag: UInt64(row), to: &queue) else {
             unmap(row)
             return false
@@ -171,35 +159,17 @@ public struct NetTransmitter<Mapper: DMAMapper & ~Copyable>: ~Copyable {
 
     @inlinable @inline(__always)
     mutating func unmap(_ row: Int) {
-        while !rows[row].mappings.isEmpty {
-            mapper.unmap(rows[row].mappings.removeLast(), usedByteCount: 0)
-        }
+        rows[row].mappings.unmap(usedByteCount: 0, by: &mapper)
     }
 }
 
 /// A frame that is with the device.
 @usableFromInline struct NetTransmitterRow: ~Copyable {
-    @usableFromInline var mappings: RigidArray<DMAMapping>
+    @usableFromInline var mappings: BufferMappings
     @usableFromInline var tag: UInt64 = 0
 
     @inlinable
     init(mappingCountMax: Int) {
-        mappings = RigidArray(capacity: mappingCountMax)
-    }
-}
-
-/// The memory that a driver finds its rings in.
-@inlinable
-func coherentMap(
-    _ memory: borrowing CoherentAllocation, byteCount: Int
-) throws(QueueFault) -> MemoryMap {
-    do throws(MemoryMap.Fault) {
-        return try MemoryMap([
-            MemoryMap.Region(
-                guestAddress: memory.deviceRange.address, memory: memory.memory,
-                memoryOffset: memory.memoryOffset, byteCount: byteCount)
-        ])
-    } catch {
-        throw .invalidAddress(area: "descriptor")
+        mappings = BufferMappings(countMax: mappingCountMax)
     }
 }

@@ -140,6 +140,7 @@ import Testing
             }
             let status = peer.put([0xEE])
             peer.submit([peer.header(BlockHeader.flush), status], readable: 1)
+            // No call comes, so the driver has to look.
             for _ in 0..<500 where peer.bytes(status) == [0xEE] { usleep(10_000) }
             #expect(peer.bytes(status) == [0])
             // The daemon hangs in the call, or would in the alarm: the ring is broken as well.

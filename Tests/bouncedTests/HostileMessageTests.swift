@@ -215,7 +215,8 @@ import Testing
                         0, peer.configuration, at: .start(isPacked: !format.isEmpty),
                         kick: peer.kick, call: peer.call, error: peer.alarm)
                     peer.kick.signal()
-                    usleep(2000)
+                    // It may stop the queue, or take none of it for wrong.
+                    _ = peer.alarm.wait(timeoutMilliseconds: 2)
                     _ = try peer.frontend.stopQueue(0)
                 } catch {
                     #expect(error != .timedOut)

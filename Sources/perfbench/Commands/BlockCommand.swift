@@ -186,26 +186,16 @@ struct BlockCommand: ParsableCommand {
             try verification.run(blockSize.items.map(\.byteCount))
         }
 
-        var results: [BlockMeasurement.CaseResult] = []
-        var failure: CommandFailure?
-        for plan in cases where failure == nil && !Interruption.isRequested {
-            var result = BlockMeasurement.CaseResult(plan: plan)
-            do {
-                try measurement.measure(on: stand, progress: &progress, result: &result)
-            } catch let error as CommandFailure {
-                failure = error
-            } catch let error as SystemCallError {
-                failure = CommandFailure(error)
-            }
-            results.append(result)
+        let run = try CaseRun(cases, beginning: { BlockMeasurement.CaseResult(plan: $0) }) {
+            try measurement.measure(on: stand, progress: &progress, result: &$0)
         }
         progress.clear()
         let report = Report(
-            results, on: stand, lanes: lanes, host: facts(stand, storage),
-            interrupted: Interruption.isRequested, failure: failure?.message)
+            run.results, on: stand, lanes: lanes, host: facts(stand, storage),
+            interrupted: Interruption.isRequested, failure: run.failure?.message)
         try output.write(report: common.format == .json ? report.json() : report.table)
-        if let failure = failure ?? results.firstFailure { throw failure }
-        if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
+        if run.failure == nil, let failure = run.results.firstFailure { throw failure }
+        try run.end()
         withExtendedLifetime(scratch) {}
     }
 

@@ -152,26 +152,15 @@ struct NetCommand: ParsableCommand {
             setting: NetQueueSetting(size: queueSize, isPacked: packed), backend: backend)
         if verify { try verify(on: stand, progress) }
 
-        var results: [NetMeasurement.CaseResult] = []
-        var failure: CommandFailure?
-        for plan in cases where failure == nil && !Interruption.isRequested {
-            var result = NetMeasurement.CaseResult(plan: plan)
-            do {
-                try measurement.measure(on: stand, progress: &progress, result: &result)
-            } catch let error as CommandFailure {
-                failure = error
-            } catch let error as SystemCallError {
-                failure = CommandFailure(error)
-            }
-            results.append(result)
+        let run = try CaseRun(cases, beginning: { NetMeasurement.CaseResult(plan: $0) }) {
+            try measurement.measure(on: stand, progress: &progress, result: &$0)
         }
         progress.clear()
         let report = Report(
-            results, lanes: lanes, host: HostFacts(common: common, memories: stand.memories),
-            interrupted: Interruption.isRequested, failure: failure?.message)
+            run.results, lanes: lanes, host: HostFacts(common: common, memories: stand.memories),
+            interrupted: Interruption.isRequested, failure: run.failure?.message)
         try output.write(report: common.format == .json ? report.json() : report.table)
-        if let failure { throw failure }
-        if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
+        try run.end()
     }
 
     private func verify(on stand: NetStand, _ progress: ProgressLine) throws {

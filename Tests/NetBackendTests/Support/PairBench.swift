@@ -125,17 +125,6 @@ struct PairBench<Port: NetPort & ~Copyable>: ~Copyable {
 }
 
 extension NetHeader {
-    var bytes: [UInt8] {
-        (0..<8).map { UInt8(truncatingIfNeeded: UInt64(littleEndian: words.0) >> ($0 * 8)) }
-            + (0..<4).map { UInt8(truncatingIfNeeded: UInt32(littleEndian: words.1) >> ($0 * 8)) }
-    }
-
-    init(bytes: [UInt8]) {
-        let first = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
-        let second = bytes[8..<12].reversed().reduce(0) { $0 << 8 | UInt32($1) }
-        self.init(words: (first.littleEndian, second.littleEndian))
-    }
-
     /// A header that asks for a checksum, and for segments where a kind is named.
     static func offload(
         _ segmentation: UInt8 = 0, segment: UInt16 = 0, start: UInt16 = 34, offset: UInt16 = 16

@@ -8,7 +8,7 @@ import Testing
 
 /// A frontend with a guest's memory, and the driver of one pair of queues in it, and of the control queue.
 /// Honest by itself; tests write what they like into its memory.
-final class NetPeer {
+final class NetPeer: PeerMemory {
     static let base = GuestAddress(0x10_0000)
     static let byteCount = 8 << 20
     static let ringByteCount = 1 << 16
@@ -20,7 +20,7 @@ final class NetPeer {
     let receive: NetPeerQueue
     let transmit: NetPeerQueue
     let control: NetPeerQueue
-    private var next = roomOffset
+    var next = roomOffset
 
     static let usual: VirtioFeatures = [
         .version1, .accessPlatform, .netMTU, .netStatus, .netMergeableBuffers, .netControlQueue,
@@ -44,28 +44,6 @@ final class NetPeer {
         (receive, transmit, control) = (try queue(0), try queue(1), try queue(2))
         self.frontend = frontend
         self.memory = memory
-    }
-
-    func room(_ byteCount: Int) -> GuestRange {
-        next = (next + 15) / 16 * 16
-        if next + byteCount > Self.byteCount { next = Self.roomOffset }
-        defer { next += byteCount }
-        return GuestRange(
-            address: GuestAddress(Self.base.rawValue + UInt64(next)), byteCount: byteCount)
-    }
-
-    func put(_ bytes: [UInt8]) -> GuestRange {
-        let range = room(bytes.count)
-        memory.store(bytes.span, at: offset(range))
-        return range
-    }
-
-    func bytes(_ range: GuestRange) -> [UInt8] {
-        memory.bytes(at: offset(range), byteCount: range.byteCount)
-    }
-
-    private func offset(_ range: GuestRange) -> Int {
-        Int(range.address.rawValue - Self.base.rawValue)
     }
 
     /// Makes receive buffers available.
@@ -191,20 +169,4 @@ final class NetPeerQueue {
 
     /// Whether the device says that the queue has stopped itself.
     func stopped() -> Bool { alarm.wait(timeoutMilliseconds: 5000) }
-}
-
-extension NetHeader {
-    init(bytes: [UInt8]) {
-        func word(_ part: ArraySlice<UInt8>) -> UInt64 {
-            part.reversed().reduce(0) { $0 << 8 | UInt64($1) }
-        }
-        self.init(words: (word(bytes[0..<8]), UInt32(word(bytes[8..<12]))))
-    }
-
-    /// As it stands in memory.
-    var bytes: [UInt8] {
-        let words = words
-        return (0..<8).map { UInt8(truncatingIfNeeded: words.0 >> (8 * $0)) }
-            + (0..<4).map { UInt8(truncatingIfNeeded: words.1 >> (8 * $0)) }
-    }
 }

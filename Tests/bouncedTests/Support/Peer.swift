@@ -10,7 +10,7 @@ import Testing
 
 /// A frontend with a guest's memory, and the driver of one queue in it. Honest by itself; tests
 /// write what they like into its memory.
-final class Peer {
+final class Peer: PeerMemory {
     static let base = GuestAddress(0x10_0000)
     static let byteCount = 2 << 20
     /// Where requests are put together, in bytes from the start of the memory.
@@ -26,7 +26,7 @@ final class Peer {
     let kick: EventDescriptor
     let call: EventDescriptor
     let alarm: EventDescriptor
-    private var next = Peer.roomOffset
+    var next = Peer.roomOffset
 
     static let usual: VirtioFeatures = [
         .version1, .accessPlatform, .blockFlush, .blockDiscard, .blockWriteZeroes,
@@ -65,34 +65,12 @@ final class Peer {
             error: alarm)
     }
 
-    func offset(_ range: GuestRange) -> Int {
-        Int(range.address.rawValue - Self.base.rawValue)
-    }
-
-    func room(_ byteCount: Int) -> GuestRange {
-        next = (next + 15) / 16 * 16
-        if next + byteCount > Self.byteCount { next = Self.roomOffset }
-        defer { next += byteCount }
-        return GuestRange(
-            address: GuestAddress(Self.base.rawValue + UInt64(next)), byteCount: byteCount)
-    }
-
-    func put(_ bytes: [UInt8]) -> GuestRange {
-        let range = room(bytes.count)
-        memory.store(bytes.span, at: offset(range))
-        return range
-    }
-
     func header(_ type: UInt32, sector: UInt64 = 0) -> GuestRange {
         let words = BlockHeader(type: type, sector: sector).words
         return put(
             [words.0, words.1].flatMap { word in
                 (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
             })
-    }
-
-    func bytes(_ range: GuestRange) -> [UInt8] {
-        memory.bytes(at: offset(range), byteCount: range.byteCount)
     }
 
     func submit(_ parts: [GuestRange], readable: Int, tag: UInt64 = 1) {
