@@ -8,5 +8,8 @@ struct PerfBench: ParsableCommand {
         commandName: "perfbench",
         abstract: "Measures what bouncing I/O payloads through a shared window costs.",
         discussion: ExitStatus.documentation,
-        subcommands: [BlockCommand.self, NetCommand.self, PoolCommand.self])
+        subcommands: [
+            BlockCommand.self, NetCommand.self, PoolCommand.self, BaselineCommand.self,
+            CheckCommand.self, CompareCommand.self, ABCommand.self, ProbeCommand.self,
+        ])
 }

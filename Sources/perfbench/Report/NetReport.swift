@@ -8,6 +8,8 @@ struct NetRun: Codable {
     let frameBytes: Int
     let burst: Int
     let rounds: Int
+    /// Rounds before those, which were discarded (``WarmUp``).
+    var warmupRounds: Int?
     /// Frames a second; of frames that come back, each counts once.
     let pps: Estimate
     /// The rate of every round, in order.
@@ -34,6 +36,7 @@ struct NetRun: Codable {
         frameBytes = result.plan.frameByteCount
         burst = result.plan.burst
         rounds = samples.count
+        warmupRounds = result.warmUpRoundCount
         pps = Estimate(samples.map(\.framesPerSecond))
         ppsOfRounds = samples.map(\.framesPerSecond)
         bps = pps.median * Double(result.plan.frameByteCount) * 8
@@ -95,7 +98,8 @@ extension Report where Run == NetRun {
                 workload: "net", via: lane.via.rawValue, metric: metric, of: lane.path.rawValue,
                 to: base.path.rawValue, frameBytes: result.plan.frameByteCount,
                 burst: result.plan.burst, median: estimate.median, low: estimate.low,
-                high: estimate.high, ofRounds: values)
+                high: estimate.high, ofRounds: values,
+                detectable: estimate.detectable(roundCount: values.count))
         }
         let addedCPU = pairs.map { $0.cpuNanosecondsPerFrame - $1.cpuNanosecondsPerFrame }
         return [

@@ -15,7 +15,7 @@ final class BackendProcess {
     /// Whether it has ended, and its number may be another's.
     private var isReaped = false
     /// What the socket is in, where it is this run's.
-    private let directory: FilePath?
+    private let directory: TemporaryDirectory?
 
     static let protocolFeatures: ProtocolFeatures = [.replyAcknowledgement, .configuration]
 
@@ -43,18 +43,14 @@ final class BackendProcess {
                 "\(program) is not there; build it with 'swift build -c release --product bounced', or "
                     + "name a backend's --socket")
         }
-        let directory = FilePath("/tmp/perfbench-\(getpid())-\(UInt32.random(in: .min ... .max))")
-        // Private, so that nobody else connects. SAFETY: the string lives for the call.
-        guard unsafe mkdir(directory.string, 0o700) == 0 else {
-            throw CommandFailure(
-                .cannotCreate, "\(directory) cannot be made (\(Errno(rawValue: errno)))")
-        }
-        socket = directory.appending("socket")
+        let directory = try TemporaryDirectory()
+        socket = directory.path.appending("socket")
         self.directory = directory
         isOwn = true
-        pid = try Self.spawn(
+        pid = try ChildProcess(
             [program.string] + arguments
-                + ["--socket-path", socket.string, "--log-level", "warning"])
+                + ["--socket-path", socket.string, "--log-level", "warning"]
+        ).pid
         try waitUntilServing()
     }
 
@@ -66,9 +62,6 @@ final class BackendProcess {
             // SAFETY: `status` is a local.
             _ = unsafe waitpid(pid, &status, 0)
         }
-        // SAFETY: the strings live for the calls.
-        unsafe unlink(socket.string)
-        if let directory { unsafe rmdir(directory.string) }
     }
 
     /// Connects to it.
@@ -96,19 +89,6 @@ final class BackendProcess {
             usleep(1000)
         }
         throw CommandFailure(.unavailable, "the backend that was started does not serve its socket")
-    }
-
-    private static func spawn(_ words: [String]) throws -> pid_t {
-        var pid: pid_t = 0
-        // SAFETY: copies of the words, ended by nil, that live for the call.
-        var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
-        defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
-        let result = unsafe posix_spawn(&pid, words[0], nil, nil, &arguments, environ)
-        guard result == 0 else {
-            throw CommandFailure(
-                .unavailable, "\(words[0]) cannot be started (\(Errno(rawValue: result)))")
-        }
-        return pid
     }
 
     /// The process that listens at a path.
