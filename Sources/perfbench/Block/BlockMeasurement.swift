@@ -22,6 +22,8 @@ struct BlockMeasurement {
         /// One sample a round of each lane.
         var samples: [BlockLane: [RoundSample]] = [:]
         var latencies: [BlockLane: LatencyHistogram] = [:]
+        /// How full the pool was in a pass of its own, of each lane that bounces.
+        var occupancies: [BlockLane: Occupancy] = [:]
         /// CPU nanoseconds of one block's `memcpy`, of each round.
         var floors: [Double] = []
 
@@ -36,8 +38,8 @@ struct BlockMeasurement {
 
     /// Measures one case, and keeps every whole round in `result`, also where it throws.
     ///
-    /// Each round runs every path once, in ``Array/order(ofRound:)``. A ``WarmUp`` is discarded. Stops early
-    /// where the user asks.
+    /// Each round runs every path once, in ``Array/order(ofRound:)``. A ``WarmUp`` is discarded. Lanes that
+    /// bounce run once more after the rounds, while the pool is watched. Stops early where the user asks.
     mutating func measure(
         on stand: BlockStand, progress: inout ProgressLine, result: inout CaseResult
     ) throws {
@@ -76,10 +78,22 @@ struct BlockMeasurement {
             for lane in lanes { result.latencies[lane] = stand.loops[lane]?.latencies }
             result.floors.append(floor)
         }
+        for lane in lanes where lane.path.bounces {
+            progress.advance("\(plan.description), occupancy, \(lane.description)")
+            seed += 1
+            var source = RequestSource(plan, storageByteCount: stand.storageByteCount, seed: seed)
+            defer { stand.loops[lane]?.disconnect() }
+            result.occupancies[lane] = try stand.occupancy(seconds: roundSeconds) {
+                _ = try stand.loops[lane]?.run(plan, &buffers, &source, roundSeconds)
+            }
+            if Interruption.isRequested { return }
+        }
     }
 
     /// How many steps ``measure(on:progress:result:)`` reports for a case, and how long each takes.
-    var stepCountPerCase: Int { lanes.count * (roundCount + 1) }
+    var stepCountPerCase: Int {
+        lanes.count * (roundCount + 1) + lanes.count { $0.path.bounces }
+    }
     var secondsPerStep: Double {
         roundSeconds * (1 + Self.floorShare / Double(max(lanes.count, 1))) + 0.01
     }

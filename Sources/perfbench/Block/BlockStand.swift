@@ -49,6 +49,11 @@ final class BlockStand {
         }
     }
 
+    /// How full the pool is while `body` runs.
+    func occupancy(seconds: Double, while body: () throws -> Void) throws -> Occupancy {
+        try Occupancy(of: pool, seconds: seconds, while: body)
+    }
+
     private func engineLoop(_ path: BlockPath, _ storage: BlockStorage) throws -> PathLoop {
         var configuration = BlockEngine.Configuration()
         configuration.requestCountMax = depthMax

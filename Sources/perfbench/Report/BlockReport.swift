@@ -27,6 +27,8 @@ struct BlockRun: Codable {
     let errors: Int
     /// Whether payloads were transferred as fixed buffers.
     let fixedBuffers: Bool
+    /// How full the pool was in a pass of its own; of paths that bounce.
+    let occupancy: Occupancy?
 
     /// Completion latency, from the start of the mapping to the end of the unmapping.
     struct Latency: Codable {
@@ -88,6 +90,7 @@ struct BlockRun: Codable {
         poolFull = samples.reduce(0) { $0 + $1.poolFullCount }
         errors = samples.reduce(0) { $0 + $1.errorCount }
         self.fixedBuffers = fixedBuffers
+        occupancy = result.occupancies[lane]
     }
 }
 
