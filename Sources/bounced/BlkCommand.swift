@@ -13,7 +13,7 @@ struct BlkCommand: ParsableCommand {
 
     @OptionGroup var options: ServeOptions
 
-    @Option(help: "File or block device to serve.")
+    @Option(help: "File or block device to serve.", completion: .file())
     var blkFile: String?
 
     @Flag(help: "Refuse writes, and open the file for reading only.")

@@ -261,7 +261,28 @@ import Testing
             "block", "--file", file, "--rw", "write", "--overwrite", "--buffered",
             "--block-size", "64k", "--depth", "4")
         #expect(outcome.status == 74)
-        #expect(outcome.complaint == "perfbench: the disk is full\n")
+        #expect(
+            outcome.complaint
+                == "perfbench: the disk is full; make room, or use a --file elsewhere\n")
+    }
+
+    @Test(.enabled(if: getuid() == 0, "mounts a file system"))
+    func `results that a full disk has no room for are printed, status 74`() throws {
+        let scratch = try Scratch()
+        #expect(
+            try Self.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", scratch.path]).status
+                == 0)
+        defer { _ = try? Self.run(["umount", scratch.path]) }
+        _ = scratch.file("filler", byteCount: 4096)
+        let output = scratch.path + "/results.json"
+        let outcome = try Self.perfbench(
+            "pool", "--op", "map-unmap", "--size", "4k", "--live", "2", "--format", "json",
+            "--output", output)
+        #expect(outcome.status == 74)
+        #expect(outcome.complaint.contains("No space left on device"))
+        #expect(outcome.complaint.contains("they are on standard output instead"))
+        #expect(outcome.output.contains("\"schema\" : \"perfbench/1\""))
+        #expect(FileManager.default.contents(atPath: output)?.isEmpty == true)
     }
 
     @Test(.enabled(if: getuid() == 0, "becomes another user"))

@@ -142,7 +142,8 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
     mutating func perform(_ request: RequestSource.Request) throws {
         try connect()
         guard try target.start(request, row: 0) else {
-            throw CommandFailure(.usage, "the window has no room for one request")
+            throw CommandFailure(
+                .usage, "the window has no room for one request; use a larger --window")
         }
         var failure: CommandFailure?
         while !target.isIdle {
@@ -209,7 +210,8 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
 
     private static func failure(_ completion: TargetCompletion) -> CommandFailure {
         switch (completion.errno, completion.status) {
-        case (.noSpace?, _): CommandFailure(.ioError, "the disk is full")
+        case (.noSpace?, _):
+            CommandFailure(.ioError, "the disk is full; make room, or use a --file elsewhere")
         case (let errno?, _): CommandFailure(.ioError, "a request failed (\(errno))")
         case (nil, .unsupported):
             CommandFailure(.ioError, "the backend does not support a request")

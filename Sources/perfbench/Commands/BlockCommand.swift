@@ -1,7 +1,6 @@
 import ArgumentParser
 import BlockBackend
 import CommandSupport
-import FoundationEssentials
 import Glibc
 import Logging
 import SharedMemory
@@ -25,13 +24,15 @@ struct BlockCommand: ParsableCommand {
             \(ExitStatus.documentation)
             """)
 
-    @Option(help: "File or block device to use; without it, a temporary file of 512m random bytes.")
+    @Option(
+        help: "File or block device to use; without it, a temporary file of 512m random bytes.",
+        completion: .file())
     var file: String?
 
     @Option(name: .customLong("rw"), help: "Access pattern.")
     var pattern = ReadWrite.randread
 
-    @Option(help: "Block sizes, a list; multiples of 512, at most 1m.")
+    @Option(help: "Block sizes, a list such as 4k,64KiB; multiples of 512, at most 1m.")
     var blockSize = CommaList([ByteSize(4096), ByteSize(16384), ByteSize(65536)])
 
     @Option(help: "Numbers of requests under way, a list; 1 to 4096.")
@@ -55,7 +56,7 @@ struct BlockCommand: ParsableCommand {
         help: """
             Unix socket of a vhost-user-blk backend to use with --via vhost-user; without it, bounced is \
             started, which is looked for beside this program.
-            """)
+            """, completion: .file())
     var socket: String?
 
     @Flag(help: "Use packed virtqueues, where the backend has them, instead of split ones.")
@@ -75,10 +76,11 @@ struct BlockCommand: ParsableCommand {
     func validate() throws {
         for size in blockSize.items {
             guard size.byteCount > 0, size.byteCount % sectorByteCount == 0 else {
-                throw ValidationError("--block-size \(size) is no multiple of 512")
+                let next = ByteSize(max((size.byteCount + 511) / 512 * 512, 512))
+                throw ValidationError("--block-size \(size) is no multiple of 512; use \(next)")
             }
             guard size.byteCount <= 1 << 20 else {
-                throw ValidationError("--block-size \(size) is more than 1m")
+                throw ValidationError("--block-size \(size) is more than 1m; use 1m or less")
             }
         }
         for depth in depth.items {
@@ -102,10 +104,11 @@ struct BlockCommand: ParsableCommand {
         guard !lanes.isEmpty else {
             throw ValidationError(
                 "no path of --path is there --via \(via.items.map(\.rawValue).joined(separator: ",")); "
-                    + "vhost-user has direct and bounce")
+                    + "use --path direct,bounce")
         }
         guard socket == nil || via.items.contains(.vhostUser) else {
-            throw ValidationError("--socket is of use with --via vhost-user only")
+            throw ValidationError(
+                "--socket is of use with --via vhost-user only; add that, or leave it out")
         }
         if writes, let socket, !overwrite {
             throw ValidationError(
@@ -151,8 +154,9 @@ struct BlockCommand: ParsableCommand {
         try common.checkMemory()
         // Before a temporary file is filled for nothing.
         _ = try Ring(entryCount: 1)
+        let pace = common.pace(stepCountPerRound: cases.count * lanes.count)
         var measurement = BlockMeasurement(
-            lanes: lanes, roundCount: common.rounds, roundSeconds: common.roundSeconds)
+            lanes: lanes, roundCount: pace.roundCount, roundSeconds: pace.roundSeconds)
         var progress = ProgressLine(
             stepCount: cases.count * measurement.stepCountPerCase,
             secondsPerStep: measurement.secondsPerStep)
@@ -170,7 +174,8 @@ struct BlockCommand: ParsableCommand {
             throw CommandFailure(
                 .noInput,
                 "\(storagePath?.string ?? socket ?? "") has \(byteCount) bytes, less than one block of "
-                    + "\(ByteSize(blockByteCountMax))")
+                    + "\(ByteSize(blockByteCountMax)); use a smaller --block-size, or another --file"
+            )
         }
         progress.clear()  // of what the libraries may have to say while they are set up
         let stand = try BlockStand(
@@ -186,14 +191,14 @@ struct BlockCommand: ParsableCommand {
             try verification.run(blockSize.items.map(\.byteCount))
         }
 
-        let run = try CaseRun(cases, beginning: { BlockMeasurement.CaseResult(plan: $0) }) {
-            try measurement.measure(on: stand, progress: &progress, result: &$0)
-        }
+        let run = try CaseRun(
+            cases, beginning: { BlockMeasurement.CaseResult(plan: $0) },
+            measuring: { try measurement.measure(on: stand, progress: &progress, result: &$0) })
         progress.clear()
         let report = Report(
             run.results, on: stand, lanes: lanes, host: facts(stand, storage),
             interrupted: Interruption.isRequested, failure: run.failure?.message)
-        try output.write(report: common.format == .json ? report.json() : report.table)
+        try output.write(report: report.text(as: common.format))
         if run.failure == nil, let failure = run.results.firstFailure { throw failure }
         try run.end()
         withExtendedLifetime(scratch) {}
@@ -201,12 +206,7 @@ struct BlockCommand: ParsableCommand {
 
     private func makeScratchFile(_ progress: ProgressLine) throws -> ScratchFile {
         progress.show("filling a temporary file")
-        // Beside the build: where the executable is.
-        let executable = try? FileManager.default.destinationOfSymbolicLink(
-            atPath: "/proc/self/exe")
-        let scratch = try ScratchFile(
-            directory: FilePath(executable ?? "./perfbench").removingLastComponent(),
-            byteCount: 512 << 20)
+        let scratch = try ScratchFile()
         if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
         return scratch
     }

@@ -10,7 +10,8 @@ struct CaseRun<Result> {
     /// Measures cases until one fails or the run is interrupted. A case that fails keeps what was measured
     /// until then.
     init<Plan>(
-        _ plans: [Plan], beginning begin: (Plan) -> Result, _ measure: (inout Result) throws -> Void
+        _ plans: [Plan], beginning begin: (Plan) -> Result,
+        measuring measure: (inout Result) throws -> Void
     ) rethrows {
         for plan in plans where failure == nil && !Interruption.isRequested {
             var result = begin(plan)

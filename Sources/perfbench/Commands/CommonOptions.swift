@@ -3,48 +3,55 @@ import CommandSupport
 import SwiotlbPool
 import SystemPackage
 
-/// How results are printed.
-enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
-    case table
-    case json
-}
-
 /// The options of every measuring command.
 struct CommonOptions: ParsableArguments {
-    @Option(help: "Memory of the guest that buffers are spread over.")
-    var guestMemory = ByteSize(256 << 20)
+    static let guestMemoryByteCount = 256 << 20
+    static let windowByteCount = 64 << 20
+
+    @Option(help: "Memory of the guest that buffers are spread over, such as 256m or 1GiB.")
+    var guestMemory = ByteSize(guestMemoryByteCount)
 
     @Option(help: "Size of the window that payloads bounce through.")
-    var window = ByteSize(64 << 20)
+    var window = ByteSize(windowByteCount)
 
     @Flag(help: "Ask for huge pages for guest memory and window.")
     var hugePages = false
 
+    @Flag var effort: Effort?
+
     @Option(
         help: """
-            Rounds that are counted. A warm-up comes before them: one round, and more, up to a quarter as \
-            many, while a path gets faster by a tenth from one to the next.
+            Rounds that are counted (default: \(Pace.usual.roundCount)). A warm-up comes before them: one \
+            round, and more, up to a quarter as many, while a path gets faster by a tenth from one to the next.
             """)
-    var rounds = 12
+    var rounds: Int?
 
-    @Option(help: "Seconds that each path is measured in a round.")
-    var roundSeconds = 0.12
+    @Option(
+        help: """
+            Seconds that each path is measured in a round (default: \(Pace.usual.roundSeconds)).
+            """)
+    var roundSeconds: Double?
 
-    @Option(help: "How results are printed.")
+    @Option(help: OutputFormat.help)
     var format = OutputFormat.table
 
-    @Option(help: "Write results to this file instead of standard output.")
+    @Option(help: "Write results to this file instead of standard output.", completion: .file())
     var output: String?
 
     @Flag(help: "Measure though this is a debug build, which says nothing about release builds.")
     var allowDebug = false
 
     func validate() throws {
-        guard rounds >= 1, rounds <= 10_000 else {
+        if let rounds, !(1...10_000).contains(rounds) {
             throw ValidationError("--rounds must be 1 to 10000")
         }
-        guard roundSeconds >= 0.001, roundSeconds <= 3600 else {
+        if let roundSeconds, !(0.001...3600).contains(roundSeconds) {
             throw ValidationError("--round-seconds must be 0.001 to 3600")
+        }
+        if let effort, rounds != nil || roundSeconds != nil {
+            throw ValidationError(
+                "--\(effort.rawValue) says itself how long to measure; leave out --rounds and "
+                    + "--round-seconds, or --\(effort.rawValue)")
         }
         let segment = PoolGeometry.standard.segmentByteCount
         for (name, size, unit) in [
@@ -66,13 +73,38 @@ struct CommonOptions: ParsableArguments {
         #endif
     }
 
+    /// How often and how long each path is measured.
+    ///
+    /// - Parameters:
+    ///   - stepCountPerRound: how many paths of how many cases there are.
+    ///   - share: the part of a round's seconds that a path is measured.
+    func pace(stepCountPerRound: Int, share: Double = 1) -> Pace {
+        switch effort {
+        case .quick: .quick(stepCountPerRound: stepCountPerRound, share: share)
+        case .thorough: .thorough
+        case nil:
+            Pace(
+                roundCount: rounds ?? Pace.usual.roundCount,
+                roundSeconds: roundSeconds ?? Pace.usual.roundSeconds)
+        }
+    }
+
+    /// Refuses the one format that has a place for block results only.
+    func checkFormat(of workload: String) throws {
+        guard format != .fio else {
+            throw ValidationError(
+                "--format fio has no place for results of perfbench \(workload); use csv or json")
+        }
+    }
+
     /// Opens the place that results go to, before anything is measured. What a file holds is
     /// replaced only by ``FileDescriptor/write(report:)``.
     ///
     /// - Parameter input: a file that must not be the same one.
     func openOutput(apartFrom input: String? = nil) throws -> FileDescriptor {
         if let output, let input, FilePath(input).isSameFile(as: FilePath(output)) {
-            throw CommandFailure(.usage, "--output \(output) is the file that is measured")
+            throw CommandFailure(
+                .usage, "--output \(output) is the file that is measured; name another")
         }
         return try Self.openOutput(output)
     }
@@ -86,7 +118,9 @@ struct CommonOptions: ParsableArguments {
                 permissions: [.ownerReadWrite, .groupRead, .otherRead])
         } catch {
             throw CommandFailure(
-                .cannotCreate, "the output file \(output) cannot be written (\(error))")
+                .cannotCreate,
+                "the output file \(output) cannot be written (\(error)); name another place by --output"
+            )
         }
     }
 
@@ -94,7 +128,7 @@ struct CommonOptions: ParsableArguments {
     /// and other processes would be ended for it.
     func checkMemory() throws {
         let wanted = guestMemory.byteCount + window.byteCount
-        guard let available = AvailableMemory.byteCount, wanted > available else { return }
+        guard let available = AvailableMemory.byteCount(), wanted > available else { return }
         throw CommandFailure(
             .unavailable,
             "guest memory and window need \(ByteSize(wanted)), and the system has "

@@ -22,7 +22,7 @@ struct CompareCommand: ParsableCommand {
     var after: String
 
     @Option(help: "How results are printed.")
-    var format = OutputFormat.table
+    var format = FindingsFormat.table
 
     @Option(help: "Write results to this file instead of standard output.")
     var output: String?

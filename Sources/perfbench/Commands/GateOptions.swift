@@ -15,7 +15,7 @@ struct GateOptions: ParsableArguments {
     var runs = 12
 
     @Option(help: "How results are printed.")
-    var format = OutputFormat.table
+    var format = FindingsFormat.table
 
     @Option(help: "Write results to this file instead of standard output.")
     var output: String?

@@ -59,7 +59,7 @@ struct NetCommand: ParsableCommand {
         help: """
             Unix socket of a vhost-user-net backend to use with --via vhost-user; without it, bounced is \
             started, which is looked for beside this program.
-            """)
+            """, completion: .file())
     var socket: String?
 
     @Flag(help: "Use packed virtqueues, where the backend has them, instead of split ones.")
@@ -88,15 +88,17 @@ struct NetCommand: ParsableCommand {
         if let direction, direction != sink.direction {
             throw ValidationError(
                 "--direction \(direction.rawValue) is not what --sink \(sink.rawValue) has, which is "
-                    + sink.direction.rawValue)
+                    + "\(sink.direction.rawValue); leave --direction out")
         }
         guard !verify || sink == .loopback else {
             throw ValidationError(
                 "--verify compares frames that come back; use --sink loopback")
         }
         guard socket == nil || via.items.contains(.vhostUser) else {
-            throw ValidationError("--socket is of use with --via vhost-user only")
+            throw ValidationError(
+                "--socket is of use with --via vhost-user only; add that, or leave it out")
         }
+        try common.checkFormat(of: "net")
         try checkMemory()
     }
 
@@ -139,8 +141,9 @@ struct NetCommand: ParsableCommand {
         try common.checkMemory()
         // Before anything else is set up for nothing.
         _ = try Ring(entryCount: 1)
+        let pace = common.pace(stepCountPerRound: cases.count * lanes.count, share: 1.25)
         let measurement = NetMeasurement(
-            lanes: lanes, roundCount: common.rounds, roundSeconds: common.roundSeconds)
+            lanes: lanes, roundCount: pace.roundCount, roundSeconds: pace.roundSeconds)
         var progress = ProgressLine(
             stepCount: cases.count * measurement.stepCountPerCase,
             secondsPerStep: measurement.secondsPerStep)
@@ -152,14 +155,14 @@ struct NetCommand: ParsableCommand {
             setting: NetQueueSetting(size: queueSize, isPacked: packed), backend: backend)
         if verify { try verify(on: stand, progress) }
 
-        let run = try CaseRun(cases, beginning: { NetMeasurement.CaseResult(plan: $0) }) {
-            try measurement.measure(on: stand, progress: &progress, result: &$0)
-        }
+        let run = try CaseRun(
+            cases, beginning: { NetMeasurement.CaseResult(plan: $0) },
+            measuring: { try measurement.measure(on: stand, progress: &progress, result: &$0) })
         progress.clear()
         let report = Report(
             run.results, lanes: lanes, host: HostFacts(common: common, memories: stand.memories),
             interrupted: Interruption.isRequested, failure: run.failure?.message)
-        try output.write(report: common.format == .json ? report.json() : report.table)
+        try output.write(report: report.text(as: common.format))
         try run.end()
     }
 

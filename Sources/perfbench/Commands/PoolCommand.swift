@@ -53,8 +53,18 @@ struct PoolCommand: ParsableCommand {
     @Option(help: "Mappings live at any time on each thread, 1 to 65536.")
     var live = 32
 
-    @Option(help: "Steps of a churn before it is measured, on all threads together.")
-    var churnOperations = 10_000_000
+    @Option(
+        help: """
+            Steps of a churn before it is measured, on all threads together (default: \
+            \(Self.churnOperationsUsual); \(Self.churnOperationsQuick) with --quick).
+            """)
+    var churnOperations: Int?
+
+    private static let churnOperationsUsual = 10_000_000
+    private static let churnOperationsQuick = 100_000
+
+    /// Of the seconds of a round: there are more cases than with I/O, and they vary less.
+    private static let roundShare = 0.25
 
     @OptionGroup var common: CommonOptions
 
@@ -74,9 +84,10 @@ struct PoolCommand: ParsableCommand {
         for percent in occupancy.items where percent < 0 || percent > 99 {
             throw ValidationError("--occupancy \(percent) is not 0 to 99")
         }
-        guard churnOperations >= 0 else {
-            throw ValidationError("--churn-operations must not be negative")
+        if let churnOperations, churnOperations < 0 {
+            throw ValidationError("--churn-operations must not be negative; use 0 for none")
         }
+        try common.checkFormat(of: "pool")
         try checkMemory()
     }
 
@@ -99,7 +110,9 @@ struct PoolCommand: ParsableCommand {
         guard common.guestMemory.byteCount / threadCountMax >= GuestBuffers.spacing(of: buffer)
         else {
             throw ValidationError(
-                "--guest-memory is smaller than one buffer of \(ByteSize(buffer)) a thread")
+                "--guest-memory \(common.guestMemory) is smaller than one buffer of "
+                    + "\(ByteSize(buffer)) a thread; use at least "
+                    + "\(ByteSize(GuestBuffers.spacing(of: buffer) * threadCountMax))")
         }
     }
 
@@ -129,16 +142,23 @@ struct PoolCommand: ParsableCommand {
         Interruption.install()
         try common.checkMemory()
         let memories = try Memories(common, logger: .toStandardError)
+        let variants = path.items.flatMap { path in
+            threads.items.map { PoolVariant(path: path, threadCount: $0) }
+        }
+        let pace = common.pace(
+            stepCountPerRound: cases.reduce(0) { count, plan in
+                count + variants.count { $0.path.serves(plan.operation) }
+            }, share: Self.roundShare)
+        let roundSeconds = pace.roundSeconds * Self.roundShare
         let measurement = PoolMeasurement(
-            memories: memories,
-            variants: path.items.flatMap { path in
-                threads.items.map { PoolVariant(path: path, threadCount: $0) }
-            },
-            liveCountMax: live, roundCount: common.rounds, roundSeconds: common.roundSeconds / 4,
-            wearStepCount: churnOperations)
+            memories: memories, variants: variants, liveCountMax: live,
+            roundCount: pace.roundCount, roundSeconds: roundSeconds,
+            wearStepCount: churnOperations
+                ?? (common.effort == .quick
+                    ? Self.churnOperationsQuick : Self.churnOperationsUsual))
         var progress = ProgressLine(
             stepCount: cases.reduce(0) { $0 + measurement.stepCount(of: $1) },
-            secondsPerStep: common.roundSeconds / 4)
+            secondsPerStep: roundSeconds)
         var results: [PoolMeasurement.CaseResult] = []
         var failure: CommandFailure?
         for plan in cases where failure == nil && !Interruption.isRequested {
@@ -152,7 +172,7 @@ struct PoolCommand: ParsableCommand {
         let report = Report(
             results, host: HostFacts(common: common, memories: memories),
             interrupted: Interruption.isRequested, failure: failure?.message)
-        try output.write(report: common.format == .json ? report.json() : report.table)
+        try output.write(report: report.text(as: common.format))
         if let failure { throw failure }
         if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
     }

@@ -9,12 +9,7 @@ struct Build {
 
     /// This program.
     static func current(_ directory: TemporaryDirectory) throws(CommandFailure) -> Build {
-        Build(executable: Self.currentExecutable, directory: directory)
-    }
-
-    private static var currentExecutable: FilePath {
-        let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        return FilePath(link ?? "./perfbench")
+        Build(executable: Programs.current, directory: directory)
     }
 
     private init(executable: FilePath, directory: TemporaryDirectory) {

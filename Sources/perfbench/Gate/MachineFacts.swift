@@ -16,11 +16,10 @@ struct MachineFacts: Codable, Equatable {
     init() {
         cpu = HostFacts.cpuName
         processors = HostFacts.processorCount
-        kernel = HostFacts.firstLine(of: "/proc/sys/kernel/osrelease") ?? "unknown"
+        kernel = HostFacts.kernelName
         pageBytes = sysconf(Int32(_SC_PAGESIZE))
-        let pages = HostFacts.firstLine(of: "/sys/kernel/mm/transparent_hugepage/enabled") ?? ""
-        transparentHugePages = String(
-            pages.drop { $0 != "[" }.dropFirst().prefix { $0 != "]" })
+        transparentHugePages =
+            SystemFiles().choice("/sys/kernel/mm/transparent_hugepage/enabled") ?? ""
         var name = [CChar](repeating: 0, count: 64)
         // SAFETY: as long as the array is, and ends what it writes.
         _ = unsafe confstr(Int32(_CS_GNU_LIBC_VERSION), &name, name.count)

@@ -24,15 +24,12 @@ extension Occupancy {
     /// - Throws: what `body` throws; `SystemCallError` where there is no thread to be had.
     init(of pool: BouncePool, seconds: Double, while body: () throws -> Void) throws {
         let watch = Watch()
+        watch.look(at: pool)
         let pause = UInt32(min(max(seconds * 1e6 / 200, 200), 900_000))
         let thread = try WorkerThread(name: "occupancy") {
-            for _ in 0..<Self.lookCountMax where !watch.isOver.load(ordering: .relaxed) {
-                let statistics = pool.statistics
-                let look = Watch.Look(
-                    nanoseconds: monotonicNanoseconds(),
-                    slotCount: statistics.usedSlotCount - statistics.coherentSlotCount)
-                watch.looks.withLock { $0.append(look) }
+            for _ in 1..<Self.lookCountMax where !watch.isOver.load(ordering: .relaxed) {
                 usleep(pause)
+                watch.look(at: pool)
             }
         }
         do {
@@ -58,4 +55,12 @@ private final class Watch: Sendable {
 
     let isOver = Atomic(false)
     let looks = Mutex<[Look]>([])
+
+    func look(at pool: BouncePool) {
+        let statistics = pool.statistics
+        let look = Look(
+            nanoseconds: monotonicNanoseconds(),
+            slotCount: statistics.usedSlotCount - statistics.coherentSlotCount)
+        looks.withLock { $0.append(look) }
+    }
 }

@@ -26,7 +26,8 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws(C
     for thread in threads { thread.join() }
     if let refusal {
         throw CommandFailure(
-            .unavailable, "the system has no room for \(count) threads (\(refusal))")
+            .unavailable,
+            "the system has no room for \(count) threads (\(refusal)); use fewer --threads")
     }
 }
 

@@ -1,7 +1,12 @@
 extension Report where Run == BlockRun {
     /// The report for a person: every case, its paths under each other, ratios to `direct`.
-    var table: String {
-        guard !runs.isEmpty else { return "Nothing was measured.\n" }
+    var readable: ReportText {
+        ReportText(
+            warnings: warnings, heading: heading, tables: runs.isEmpty ? [] : [table],
+            remarks: remarks)
+    }
+
+    private var table: TextTable {
         var table = TextTable(
             header: [
                 "case", "path", "IOPS", "MB/s", "p50 µs", "p99 µs", "CPU µs/op", "user", "sys",
@@ -9,13 +14,12 @@ extension Report where Run == BlockRun {
             ] + (hasSeveralWays ? ["IOPS / engine", "CPU / engine"] : []), leftAlignedCount: 2)
         var former: String?
         for run in runs {
-            let name = "\(run.rw.rawValue) \(ByteSize(run.blockBytes)) ×\(run.depth)"
+            let name = run.caseName
             if let former, former != name { table.appendGap() }
             table.append(
                 [
                     former == name ? "" : name,
-                    BlockLane(via: run.via, path: run.path).description
-                        + (run.lacksFixedBuffers ? " (!)" : ""),
+                    run.laneName + (run.lacksFixedBuffers ? " (!)" : ""),
                     run.iops.median.short, (run.bwBytes / 1e6).fixed(0),
                     Double(run.clatNs.percentile["50.000000"] ?? 0).microseconds,
                     Double(run.clatNs.percentile["99.000000"] ?? 0).microseconds,
@@ -29,12 +33,12 @@ extension Report where Run == BlockRun {
                         ? [engineText(run, "iops"), engineText(run, "cpu_ns_per_op")] : []))
             former = name
         }
-        return heading + table.text + legend
+        return table
     }
 
-    private var heading: String {
+    private var heading: [String] {
         let flags = host.ringFlags.map { $0.replacing("IORING_SETUP_", with: "") }
-        var lines: [String] = []
+        var lines = [host.heading]
         if let storage = host.storage {
             let kind = storage.blockDevice ? "block device" : "file"
             let mode =
@@ -46,12 +50,12 @@ extension Report where Run == BlockRun {
                     + "window \(ByteSize(host.windowBytes)) in \(host.windowPages) pages; "
                     + "ring \(flags.isEmpty ? "without flags" : flags.joined(separator: " | "))")
         }
-        return host.heading + lines.map { $0 + "\n" }.joined() + "\n"
+        return lines
     }
 
-    private var legend: String {
+    private var remarks: [String] {
         var lines =
-            [""] + noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
+            noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
                 "Ratios are of the same round. "
                     + "added CPU / memcpy: CPU time per operation that the path needs more than direct, in copies"
                     + " of the payload by memcpy (µs in parentheses)."
@@ -68,9 +72,7 @@ extension Report where Run == BlockRun {
                 "Blocks that are no multiple of \(storage.offsetAlignment) bytes went through the page"
                     + " cache: direct I/O does not take them here.")
         }
-        if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
-        if let failure { lines.append("Ended early, \(failure): only whole rounds are shown.") }
-        return lines.map { $0 + "\n" }.joined()
+        return lines
     }
 
     /// Bytes copied an operation; not always the block, since a round cuts operations in two.

@@ -20,6 +20,8 @@ struct HostFacts: Codable {
     var windowPages: String
     var storage: Storage?
     var date: String
+    /// The commit that the program is of, where that is known.
+    var commit: String?
 
     struct Storage: Codable {
         let bytes: UInt64
@@ -31,7 +33,7 @@ struct HostFacts: Codable {
     }
 
     init(common: CommonOptions, memories: Memories) {
-        kernel = Self.firstLine(of: "/proc/sys/kernel/osrelease") ?? "unknown"
+        kernel = Self.kernelName
         cpu = Self.cpuName
         processors = Self.processorCount
         // SAFETY: `limit` is a local.
@@ -43,23 +45,35 @@ struct HostFacts: Codable {
         guestPages = memories.guest.pages.rawValue
         windowPages = memories.window.pages.rawValue
         date = Date.now.formatted(.iso8601)
+        commit = SourceTree.commit
+    }
+
+    /// What a page says of it.
+    var facts: [(name: String, value: String)] {
+        var facts = [
+            ("Processor", "\(cpu), \(processors) online"), ("Kernel", "Linux \(kernel)"),
+            ("Date", date), ("Commit", commit ?? "unknown"),
+            (
+                "Guest memory", "\(ByteSize(guestMemoryBytes)) in \(guestPages) pages"
+            ), ("Window", "\(ByteSize(windowBytes)) in \(windowPages) pages"),
+        ]
+        if let storage {
+            let kind = storage.blockDevice ? "block device" : "file"
+            let mode = storage.direct ? "O_DIRECT" : "through the page cache"
+            facts.append(("Storage", "\(kind) of \(ByteSize(Int(storage.bytes))), \(mode)"))
+        }
+        return facts
     }
 
     /// The machine, for a person.
-    var heading: String { "\(cpu), \(processors) processors, Linux \(kernel), \(date)\n" }
-
-    static var processorCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
-
-    static var cpuName: String {
-        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
-            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("model name") }),
-            let colon = line.firstIndex(of: ":")
-        else { return "unknown" }
-        return String(line[line.index(after: colon)...].drop { $0 == " " })
+    var heading: String {
+        "\(cpu), \(processors) processors, Linux \(kernel), \(date)"
+            + (commit.map { ", commit \($0.prefix(12))" } ?? "")
     }
 
-    static func firstLine(of path: String) -> String? {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
-        return text.split(separator: "\n").first.map { String($0) }
+    static var processorCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+    static var kernelName: String { SystemFiles().line("/proc/sys/kernel/osrelease") ?? "unknown" }
+    static var cpuName: String {
+        SystemFiles().field("model name", of: "/proc/cpuinfo") ?? "unknown"
     }
 }

@@ -1,7 +1,12 @@
 extension Report where Run == NetRun {
     /// The report for a person: every case, its lanes under each other, ratios to `direct`.
-    var table: String {
-        guard !runs.isEmpty else { return "Nothing was measured.\n" }
+    var readable: ReportText {
+        ReportText(
+            warnings: warnings, heading: [host.heading], tables: runs.isEmpty ? [] : [table],
+            remarks: remarks)
+    }
+
+    private var table: TextTable {
         var table = TextTable(
             header: [
                 "case", "path", "Mframes/s", "[low, high]", "Gbit/s", "CPU ns/frame",
@@ -10,11 +15,10 @@ extension Report where Run == NetRun {
             ], leftAlignedCount: 2)
         var former: String?
         for run in runs {
-            let name =
-                "\(run.sink.rawValue) \(run.direction.rawValue) \(ByteSize(run.frameBytes)) ×\(run.burst)"
+            let name = run.caseName
             if let former, former != name { table.appendGap() }
             table.append([
-                former == name ? "" : name, NetLane(via: run.via, path: run.path).description,
+                former == name ? "" : name, run.laneName,
                 (run.pps.median / 1e6).fixed(2),
                 "[\((run.pps.low / 1e6).fixed(2)), \((run.pps.high / 1e6).fixed(2))]",
                 (run.bps / 1e9).fixed(1), run.cpuNsPerFrame.median.fixed(0),
@@ -28,20 +32,16 @@ extension Report where Run == NetRun {
             ])
             former = name
         }
-        return host.heading + "\n" + table.text + legend
+        return table
     }
 
-    private var legend: String {
-        var lines =
-            [""] + noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
-                "Ratios and differences are of the same round.",
-                "CPU time is of driver and device together; over vhost-user both look for work all the time.",
-                "added: what a frame takes longer than direct, by the clock, and in CPU time; that in copies of"
-                    + " the frame by memcpy, too (ns in parentheses).",
-            ]
-        if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
-        if let failure { lines.append("Ended early, \(failure): only whole rounds are shown.") }
-        return lines.map { $0 + "\n" }.joined()
+    private var remarks: [String] {
+        noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
+            "Ratios and differences are of the same round.",
+            "CPU time is of driver and device together; over vhost-user both look for work all the time.",
+            "added: what a frame takes longer than direct, by the clock, and in CPU time; that in copies of"
+                + " the frame by memcpy, too (ns in parentheses).",
+        ]
     }
 
     private func dropsText(_ run: NetRun) -> String {

@@ -1,16 +1,16 @@
 extension Report where Run == PoolRun {
     /// The report for a person: mappings of one size, then churns.
-    var table: String {
-        guard !runs.isEmpty else { return "Nothing was measured.\n" }
+    var readable: ReportText {
         let steady = runs.filter { $0.op != .churn }
         let churns = runs.filter { $0.op == .churn }
-        var text = host.heading + "\n"
-        if !steady.isEmpty { text += steadyTable(steady) + "\n" }
-        if !churns.isEmpty { text += churnTable(churns) + "\n" }
-        return text + legend
+        return ReportText(
+            warnings: warnings, heading: [host.heading],
+            tables: (steady.isEmpty ? [] : [steadyTable(steady)])
+                + (churns.isEmpty ? [] : [churnTable(churns)]),
+            remarks: remarks)
     }
 
-    private func steadyTable(_ runs: [PoolRun]) -> String {
+    private func steadyTable(_ runs: [PoolRun]) -> TextTable {
         var table = TextTable(
             header: [
                 "case", "path", "ns/op", "[low, high]", "pool / it", "Mop/s", "GB/s", "refused",
@@ -27,10 +27,10 @@ extension Report where Run == PoolRun {
                 ratioText("scaling_cpu", of: run.path, to: run),
             ]
         }
-        return table.text
+        return table
     }
 
-    private func churnTable(_ runs: [PoolRun]) -> String {
+    private func churnTable(_ runs: [PoolRun]) -> TextTable {
         var table = TextTable(
             header: [
                 "case", "path", "ns/op", "map p50 ns", "p99", "p99.9", "max", "refused",
@@ -46,7 +46,7 @@ extension Report where Run == PoolRun {
                 ratioText("scaling_cpu", of: run.path, to: run),
             ]
         }
-        return table.text
+        return table
     }
 
     /// Appends a row for each run: its case where it is a new one, its path, its time, and `rest`.
@@ -55,12 +55,11 @@ extension Report where Run == PoolRun {
     ) {
         var former: String?
         for run in runs {
-            let size = run.op == .churn ? "" : " \(ByteSize(run.bytes))"
-            let name = "\(run.op.rawValue)\(size) at \((run.occupancy * 100).fixed(0)) %"
+            let name = run.caseName
             if let former, former != name { table.appendGap() }
             table.append(
                 [
-                    former == name ? "" : name, "\(run.path.rawValue) ×\(run.threads)",
+                    former == name ? "" : name, run.laneName,
                     run.nsPerOp.median.fixed(1),
                 ] + rest(run))
             former = name
@@ -80,7 +79,7 @@ extension Report where Run == PoolRun {
         }?.text ?? ""
     }
 
-    private var legend: String {
+    private var remarks: [String] {
         var lines =
             noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
                 "Ratios are of the same round. "
@@ -96,8 +95,6 @@ extension Report where Run == PoolRun {
         if runs.contains(where: { $0.refusals > 0 }) {
             lines.append("refused: of all attempts to map; each counts as an operation.")
         }
-        if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
-        if let failure { lines.append("Ended early, \(failure): only whole rounds are shown.") }
-        return lines.map { $0 + "\n" }.joined()
+        return lines
     }
 }

@@ -1,7 +1,7 @@
 /// A table for a terminal: columns as wide as their widest cell, numbers to the right.
 struct TextTable {
     private var rows: [[String]]
-    private let leftAlignedCount: Int
+    let leftAlignedCount: Int
 
     /// - Parameter leftAlignedCount: how many columns, from the left, hold text.
     init(header: [String], leftAlignedCount: Int) {
@@ -16,6 +16,22 @@ struct TextTable {
     /// Appends an empty line.
     mutating func appendGap() {
         rows.append([])
+    }
+
+    /// Lines of cells, the header first; empty ones are gaps.
+    var lines: [[String]] { rows }
+
+    /// As Markdown, without the gaps.
+    var markdown: String {
+        func line(_ cells: [String]) -> String {
+            "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
+        }
+        let header = rows[0]
+        let rule = header.indices.map { $0 < leftAlignedCount ? "---" : "---:" }
+        return line(header) + line(rule)
+            + rows.dropFirst().filter { !$0.isEmpty }.map { row in
+                line(row + Array(repeating: "", count: header.count - row.count))
+            }.joined()
     }
 
     var text: String {

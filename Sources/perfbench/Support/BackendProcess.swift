@@ -33,10 +33,7 @@ final class BackendProcess {
     ///
     /// - Parameter arguments: its command, and that one's options but for the socket.
     init(running arguments: [String]) throws {
-        let executable =
-            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-            ?? "./perfbench"
-        let program = FilePath(executable).removingLastComponent().appending("bounced")
+        let program = Programs.directory.appending("bounced")
         guard FileManager.default.isExecutableFile(atPath: program.string) else {
             throw CommandFailure(
                 .unavailable,
@@ -96,7 +93,10 @@ final class BackendProcess {
         do {
             return try VhostUserFrontend(connecting: path).backendProcess
         } catch {
-            throw CommandFailure(.noInput, "\(path) cannot be connected to (\(error))")
+            throw CommandFailure(
+                .noInput,
+                "\(path) cannot be connected to (\(error)); start a backend there, or leave --socket out"
+            )
         }
     }
 }

@@ -13,8 +13,15 @@ final class ScratchFile {
 
     var path: FilePath { FilePath("/proc/self/fd/\(descriptor.rawValue)") }
 
+    static let defaultByteCount = 512 << 20
+
+    /// Beside the build.
+    static var defaultDirectory: FilePath { Programs.directory }
+
     /// - Parameter directory: where the file is to be, on a file system with as much room.
-    init(directory: FilePath, byteCount: Int) throws {
+    init(
+        directory: FilePath = defaultDirectory, byteCount: Int = defaultByteCount
+    ) throws {
         self.byteCount = byteCount
         do {
             let name = directory.appending("perfbench-\(getpid()).tmp")
