@@ -45,8 +45,9 @@ compare-fio: setup
 	swift build -c release --product perfbench
 	scripts/compare-fio
 
-# The programs, with Swift's own libraries in them, and the daemon's description for management
-# programs, which look for it below /usr/share and /etc: PREFIX=/usr, or a link from there.
+# The programs, with Swift's own libraries in them, their manual pages and completions, and the daemon's
+# description for management programs, which look for it below /usr/share and /etc: PREFIX=/usr, or a
+# link from there.
 install: setup
 	swift build -c release --static-swift-stdlib --scratch-path .build/install --product bounced
 	swift build -c release --static-swift-stdlib --scratch-path .build/install --product perfbench
@@ -54,6 +55,10 @@ install: setup
 		"$(DESTDIR)$(PREFIX)/share/qemu/vhost-user"
 	install .build/install/release/bounced .build/install/release/perfbench \
 		"$(DESTDIR)$(PREFIX)/bin"
+	set -e; for program in bounced perfbench; do \
+		scripts/man-pages ".build/install/release/$$program" "$(DESTDIR)$(PREFIX)/share/man/man1"; \
+		scripts/completions ".build/install/release/$$program" "$(DESTDIR)$(PREFIX)/share"; \
+	done
 	set -e; for device in blk net; do \
 		ln -sf ../bin/bounced "$(DESTDIR)$(PREFIX)/libexec/bounced-$$device"; \
 		sed 's|/usr/local/|$(PREFIX)/|' "share/50-bounced-$$device.json" \
