@@ -31,7 +31,7 @@ import Testing
         (["--fd", "0", "--drop", "--blk-file", "/dev/null"], "Unknown option"),
         (["--fd", "0", "--tap", "more-than-15-bytes"], "1 to 15 bytes"),
         (["--fd", "0", "--tap", ""], "1 to 15 bytes"),
-        (["--fd", "77", "--drop"], "no Unix stream socket"),
+        (["--fd", "1000000", "--drop"], "no Unix stream socket"),
     ])
     func `what cannot be asked for is refused with status 64`(
         arguments: [String], part: String

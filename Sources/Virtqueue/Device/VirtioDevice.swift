@@ -28,7 +28,8 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// - Returns: false, with nothing changed, where the part is not the driver's to write.
     func setConfiguration(_ bytes: [UInt8], at offset: Int) -> Bool
 
-    /// Starts a queue that is not running.
+    /// Starts a queue that is not running. It runs until it is stopped, also where nobody refers to the
+    /// device any more.
     ///
     /// - Throws: where the set-up cannot be used; the queue then is not running.
     func startQueue(_ index: Int, _ setup: QueueSetup) throws(QueueStartFailure)
