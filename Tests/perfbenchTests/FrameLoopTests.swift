@@ -86,7 +86,7 @@ private struct TamperedDevice: ~Copyable, NetDeviceEnd {
     }
 
     var cpuTime: CPUTime { device.cpuTime }
-    var drops: [String: Int] { mutating get { device.drops } }
+    var drops: [String: Int]? { mutating get { device.drops } }
 
     mutating func advance(kicksTransmit: Bool, kicksReceive: Bool) throws {
         try device.advance(kicksTransmit: kicksTransmit, kicksReceive: kicksReceive)

@@ -179,6 +179,6 @@ struct NetCommand: ParsableCommand {
     private func makeBackend() throws -> BackendProcess? {
         guard via.items.contains(.vhostUser) else { return nil }
         if let socket { return try BackendProcess(socket: FilePath(socket)) }
-        return try BackendProcess(running: ["net", "--\(sink.rawValue)"])
+        return try BackendProcess(running: ["net", "--\(sink.rawValue)"], readsLog: true)
     }
 }

@@ -20,18 +20,9 @@ struct LocalNetDevice: ~Copyable, NetDeviceEnd {
         try pair.wait()
     }
 
-    var drops: [String: Int] {
+    var drops: [String: Int]? {
         mutating get {
-            let statistics = pair.statistics
-            var drops: [String: Int] = [:]
-            for refusal in FrameRefusal.allCases {
-                drops["\(refusal)"] = statistics.transmit[refusal]
-            }
-            drops["rejected"] = statistics.transmit.rejectedCount
-            drops["filtered"] = statistics.receive.filteredCount
-            drops["receivedTooLong"] = statistics.receive.tooLongCount
-            drops["unexpectedOffload"] = statistics.receive.unexpectedOffloadCount
-            return drops.filter { $0.value > 0 }
+            Dictionary(pair.statistics.drops.map { ($0.reason, $0.count) }, uniquingKeysWith: +)
         }
     }
 

@@ -6,8 +6,8 @@ struct NetSample {
     var cpu = CPUTime(user: 0, system: 0)
     /// How often the pool had no room for a frame.
     var poolFullCount = 0
-    /// Frames that were dropped, by reason.
-    var drops: [String: Int] = [:]
+    /// Frames that were dropped, by reason; `nil` where the backend does not tell.
+    var drops: [String: Int]? = [:]
 
     var framesPerSecond: Double { Double(frameCount) / seconds }
     var nanosecondsPerFrame: Double { seconds * 1e9 / Double(max(frameCount, 1)) }

@@ -127,7 +127,7 @@ final class NetStand {
             case .verify(let frameCount):
                 try loop.verify(frameCount: frameCount, burst: plan.burst, lane: lane)
             }
-            sample.drops = loop.device.drops
+            sample.drops = try loop.device.drops
             loop.end()
             return sample
         } catch {

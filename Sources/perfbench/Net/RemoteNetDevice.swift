@@ -42,7 +42,7 @@ struct RemoteNetDevice: ~Copyable, NetDeviceEnd {
     }
 
     var cpuTime: CPUTime { .now + backend.cpuTime }
-    var drops: [String: Int] { [:] }
+    var drops: [String: Int]? { get throws { try backend.newDrops() } }
 
     mutating func advance(kicksTransmit: Bool, kicksReceive: Bool) {
         if kicksTransmit { transmitKick.signal() }

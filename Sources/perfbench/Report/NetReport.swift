@@ -19,8 +19,8 @@ struct NetRun: Encodable {
     /// From making one frame to having it back, or its buffer, with no other under way.
     let roundTripNs: BlockRun.Latency
     let poolFull: Int
-    /// Frames that were dropped, by reason.
-    let drops: [String: Int]
+    /// Frames that were dropped, by reason; left out where the backend does not tell.
+    let drops: [String: Int]?
 
     init(
         _ result: NetMeasurement.CaseResult, lane: NetLane, samples: [NetSample],
@@ -39,8 +39,9 @@ struct NetRun: Encodable {
         cpuNsPerFrame = Estimate(samples.map(\.cpuNanosecondsPerFrame))
         roundTripNs = BlockRun.Latency(latencies)
         poolFull = samples.reduce(0) { $0 + $1.poolFullCount }
-        drops = samples.reduce(into: [:]) { sum, sample in
-            sum.merge(sample.drops, uniquingKeysWith: +)
+        drops = samples.reduce([:]) { sum, sample in
+            guard let drops = sample.drops else { return nil }
+            return sum?.merging(drops, uniquingKeysWith: +)
         }
     }
 }

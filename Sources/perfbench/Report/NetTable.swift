@@ -46,7 +46,8 @@ extension Report where Run == NetRun {
     }
 
     private func dropsText(_ run: NetRun) -> String {
-        run.drops.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+        guard let drops = run.drops else { return "unknown" }
+        return drops.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
             .joined(separator: ", ")
     }
 

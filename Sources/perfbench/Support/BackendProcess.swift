@@ -14,8 +14,14 @@ final class BackendProcess {
     private let isOwn: Bool
     /// Whether it has ended, and its number may be another's.
     private var isReaped = false
+    /// How it has ended, where it has (`waitpid(2)`).
+    private var exitStatus: Int32 = 0
     /// What the socket is in, where it is this run's.
     private let directory: FilePath?
+    /// What it says on standard error, where that is read.
+    private let log: BackendLog?
+    /// What of its drops was reported already (``newDrops()``).
+    var reportedDrops: [String: Int] = [:]
 
     static let protocolFeatures: ProtocolFeatures = [.replyAcknowledgement, .configuration]
 
@@ -26,13 +32,16 @@ final class BackendProcess {
         self.socket = socket
         isOwn = false
         directory = nil
+        log = nil
         pid = try Self.peer(of: socket)
     }
 
     /// Starts a `bounced`, which is looked for beside this program.
     ///
-    /// - Parameter arguments: its command, and that one's options but for the socket.
-    init(running arguments: [String]) throws {
+    /// - Parameters:
+    ///   - arguments: its command, and that one's options but for the socket.
+    ///   - readsLog: whether what it says is read instead of being shown as it comes (``newReport()``).
+    init(running arguments: [String], readsLog: Bool = false) throws {
         let executable =
             (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
             ?? "./perfbench"
@@ -52,20 +61,22 @@ final class BackendProcess {
         socket = directory.appending("socket")
         self.directory = directory
         isOwn = true
+        log = readsLog ? try BackendLog(directory.appending("log")) : nil
         pid = try Self.spawn(
             [program.string] + arguments
-                + ["--socket-path", socket.string, "--log-level", "warning"])
+                + ["--socket-path", socket.string, "--log-level", "warning"],
+            standardError: log?.file)
         try waitUntilServing()
     }
 
     deinit {
         guard isOwn, let pid else { return }
-        var status: Int32 = 0
         if !isReaped {
             kill(pid, SIGTERM)
-            // SAFETY: `status` is a local.
-            _ = unsafe waitpid(pid, &status, 0)
+            // SAFETY: a property of this object, which nobody else has now.
+            _ = unsafe waitpid(pid, &exitStatus, 0)
         }
+        _ = log?.takeReport()
         // SAFETY: the strings live for the calls.
         unsafe unlink(socket.string)
         if let directory { unsafe rmdir(directory.string) }
@@ -81,9 +92,8 @@ final class BackendProcess {
         guard let pid else { return true }
         guard isOwn else { return kill(pid, 0) == 0 }
         guard !isReaped else { return false }
-        var status: Int32 = 0
-        // SAFETY: `status` is a local.
-        isReaped = unsafe waitpid(pid, &status, WNOHANG) != 0
+        // SAFETY: `exitStatus` lives for the call.
+        isReaped = unsafe waitpid(pid, &exitStatus, WNOHANG) != 0
         return !isReaped
     }
 
@@ -95,15 +105,46 @@ final class BackendProcess {
             if (try? connect()) != nil { return }
             usleep(1000)
         }
+        if isReaped, let reason = log?.takeReason(), exitStatus & 0x7f == 0,
+            let status = ExitStatus(rawValue: exitStatus >> 8 & 0xff)
+        {
+            throw CommandFailure(status, reason)
+        }
         throw CommandFailure(.unavailable, "the backend that was started does not serve its socket")
     }
 
-    private static func spawn(_ words: [String]) throws -> pid_t {
+    /// Has the process print its statistics.
+    ///
+    /// - Returns: the lines; `nil` where it is not this run's, or what it says is not read.
+    func newReport() throws -> [String]? {
+        guard isOwn, let pid, let log else { return nil }
+        // What was printed before is of no interest.
+        _ = log.takeReport()
+        guard isAlive, kill(pid, SIGUSR1) == 0 else {
+            throw CommandFailure(.unavailable, "the backend is gone")
+        }
+        for _ in 0..<Self.startMilliseconds {
+            let lines = log.takeReport()
+            if !lines.isEmpty { return lines }
+            usleep(1000)
+        }
+        throw CommandFailure(.unavailable, "the backend does not print its statistics on SIGUSR1")
+    }
+
+    private static func spawn(_ words: [String], standardError: FileDescriptor?) throws -> pid_t {
         var pid: pid_t = 0
+        // SAFETY: a local, set up here and given back below.
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+        if let standardError {
+            unsafe posix_spawn_file_actions_adddup2(
+                &actions, standardError.rawValue, STDERR_FILENO)
+        }
         // SAFETY: copies of the words, ended by nil, that live for the call.
         var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
         defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
-        let result = unsafe posix_spawn(&pid, words[0], nil, nil, &arguments, environ)
+        let result = unsafe posix_spawn(&pid, words[0], &actions, nil, &arguments, environ)
         guard result == 0 else {
             throw CommandFailure(
                 .unavailable, "\(words[0]) cannot be started (\(Errno(rawValue: result)))")
