@@ -47,6 +47,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CSocket"),
         .systemLibrary(name: "CTap"),
+        .systemLibrary(name: "CPacket"),
         .systemLibrary(
             name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
 
@@ -120,9 +121,9 @@ let package = Package(
         .executableTarget(
             name: "perfbench",
             dependencies: [
-                "BlockBackend", "CommandSupport", "CPoolModels", "GuestDriver", "NetBackend",
-                "SharedMemory", "SwiotlbPool", "Uring", "VhostUser", "Virtqueue", system, logging,
-                containers,
+                "BlockBackend", "CommandSupport", "CPacket", "CPoolModels", "GuestDriver",
+                "NetBackend", "SharedMemory", "SwiotlbPool", "Uring", "VhostUser", "Virtqueue",
+                system, logging, containers,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],

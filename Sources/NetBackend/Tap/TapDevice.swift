@@ -128,13 +128,19 @@ public final class TapDevice: Sendable {
     }
 
     /// Whether the interface is up; false where there is none any more.
-    public var isUp: Bool {
+    public var isUp: Bool { Self.isUp(name) }
+
+    /// Brings the interface up or down, as `ip link set` does. It takes `CAP_NET_ADMIN`.
+    public func setUp(_ isUp: Bool) throws(TapError) { try Self.setUp(name, isUp: isUp) }
+
+    /// Whether the interface of a name is up, whoever has the device; false where there is none.
+    public static func isUp(_ name: String) -> Bool {
         // SAFETY: the string lives for the call.
         unsafe ctap_is_up(name) == 1
     }
 
-    /// Brings the interface up or down, as `ip link set` does. It takes `CAP_NET_ADMIN`.
-    public func setUp(_ isUp: Bool) throws(TapError) {
+    /// Brings the interface of a name up or down, whoever has the device.
+    public static func setUp(_ name: String, isUp: Bool) throws(TapError) {
         // SAFETY: the string lives for the call.
         guard unsafe ctap_set_up(name, isUp ? 1 : 0) == 0 else {
             throw TapError(name: name, reason: .systemCall("SIOCSIFFLAGS", .current))

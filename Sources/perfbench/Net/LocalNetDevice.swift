@@ -5,6 +5,10 @@ import Virtqueue
 /// A device in this thread.
 struct LocalNetDevice: ~Copyable, NetDeviceEnd {
     private var pair: NetQueuePair
+    private var patience = Patience()
+
+    /// How long a wait in the kernel is at most.
+    private static let waitNanoseconds: Int64 = 100_000_000
 
     init(_ pair: consuming NetQueuePair) {
         self.pair = pair
@@ -17,7 +21,9 @@ struct LocalNetDevice: ~Copyable, NetDeviceEnd {
     }
 
     mutating func wait(_ count: Int) throws {
-        try pair.wait()
+        try pair.wait(timeoutNanoseconds: Self.waitNanoseconds)
+        guard patience.isOver(isFirst: count == 1) else { return }
+        throw CommandFailure(.unavailable, "no frame arrived within \(Patience.seconds) s")
     }
 
     var drops: [String: Int]? {

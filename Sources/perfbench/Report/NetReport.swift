@@ -8,10 +8,12 @@ struct NetRun: Encodable {
     let frameBytes: Int
     let burst: Int
     let rounds: Int
-    /// Frames a second; of frames that come back, each counts once.
+    /// Frames a second, sent and received ones together; of frames that come back, each counts once.
     let pps: Estimate
     /// The rate of every round, in order.
     let ppsOfRounds: [Double]
+    /// How many of them came, where frames go both ways by a TAP device.
+    let receivedPps: Double?
     /// Bits a second of frames, without headers of virtio and without gaps.
     let bps: Double
     /// CPU time of driver and device together; threads that look for work use all the time there is.
@@ -35,6 +37,9 @@ struct NetRun: Encodable {
         rounds = samples.count
         pps = Estimate(samples.map(\.framesPerSecond))
         ppsOfRounds = samples.map(\.framesPerSecond)
+        receivedPps =
+            sink == .tap && direction == .both
+            ? Estimate(samples.map(\.receivedPerSecond)).median : nil
         bps = pps.median * Double(result.plan.frameByteCount) * 8
         cpuNsPerFrame = Estimate(samples.map(\.cpuNanosecondsPerFrame))
         roundTripNs = BlockRun.Latency(latencies)

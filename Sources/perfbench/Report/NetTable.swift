@@ -37,6 +37,7 @@ extension Report where Run == NetRun {
             Estimate.meaning(roundCount: runs.map(\.rounds).min() ?? 0)
                 + " Ratios and differences are of the same round.",
             "CPU time is of driver and device together; over vhost-user both look for work all the time.",
+            "On every path the driver writes each frame before it sends it, and reads each that has come.",
             "added: what a frame takes longer than direct, by the clock, and in CPU time; that in copies of"
                 + " the frame by memcpy, too (ns in parentheses).",
         ]

@@ -8,11 +8,14 @@ extension ExitStatus {
         [
             .usage: "the command line asks for something that cannot be",
             .wrongData: "--verify found data that differs",
-            .noInput: "the file does not exist, is no file, or is too small",
-            .unavailable: "the system does not permit io_uring, or lacks memory",
+            .noInput: "the file or TAP device does not exist, is none, or is too small",
+            .unavailable:
+                "the system does not permit io_uring, lacks memory, has no TAP devices, or that of --tap is "
+                + "down",
             .cannotCreate: "the temporary file or the output file cannot be created",
             .ioError: "a request failed, or the disk is full",
-            .noPermission: "the file may not be read, or not be written",
+            .noPermission:
+                "the file may not be read, or not be written; TAP devices may not be made or used",
             .interrupted: "interrupted; what was measured until then was printed",
         ])
 }
