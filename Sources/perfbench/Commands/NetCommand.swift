@@ -94,8 +94,10 @@ struct NetCommand: ParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    /// Frames that `--verify` sends through each lane.
-    private static let verifiedFrameCount = 2048
+    /// Frames that `--verify` sends through each lane, at most, and at least as many as go round a queue; and
+    /// between the two, bytes of frames.
+    private static let verifiedFrameCountMax = 2048
+    private static let verifiedByteCount = 16 << 20
 
     func validate() throws {
         for size in frameSize?.items ?? [] {
@@ -137,11 +139,13 @@ struct NetCommand: ParsableCommand {
         }
         guard sink != .tap || socket == nil || tap != nil else {
             throw ValidationError(
-                "--socket with --sink tap needs --tap, the name of the TAP device that the backend there has")
+                "--socket with --sink tap needs --tap, the name of the TAP device that the backend there has"
+            )
         }
         guard tap == nil || via.items.count == 1 else {
             throw ValidationError(
-                "--tap is one device, which one at a time can have; use one --via, or leave out --tap")
+                "--tap is one device, which one at a time can have; use one --via, or leave out --tap"
+            )
         }
     }
 
@@ -220,10 +224,12 @@ struct NetCommand: ParsableCommand {
         progress.show("verifying")
         var latencies = LatencyHistogram.forCompletions()
         for plan in cases {
+            let count = min(
+                Self.verifiedFrameCountMax,
+                max(2 * queueSize, Self.verifiedByteCount / plan.frameByteCount))
             for lane in lanes where !Interruption.isRequested {
                 _ = try stand.perform(
-                    .verify(frameCount: Self.verifiedFrameCount), plan, on: lane,
-                    latencies: &latencies)
+                    .verify(frameCount: count), plan, on: lane, latencies: &latencies)
             }
         }
     }

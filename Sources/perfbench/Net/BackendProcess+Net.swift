@@ -9,7 +9,8 @@ extension BackendProcess {
         for line in report {
             guard let drops = Self.drops(inReport: line) else {
                 throw CommandFailure(
-                    .unavailable, "the backend prints statistics that say nothing of drops: \(line)")
+                    .unavailable, "the backend prints statistics that say nothing of drops: \(line)"
+                )
             }
             total.merge(drops, uniquingKeysWith: +)
         }

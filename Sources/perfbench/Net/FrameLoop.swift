@@ -8,9 +8,8 @@ import Virtqueue
 /// The driver's side of a measurement: sends bursts of frames, and takes back what the device is done with
 /// and what it has received.
 ///
-/// It writes every frame before it sends it, and reads every one that has come, whatever the path: so does a
-/// network's user. Without, `direct` had its frames nowhere near the driver's processor, and bounced ones were
-/// brought there by their copies.
+/// It writes every frame before it sends it, and reads every one that has come, on either path, as a network's
+/// user does. Otherwise frames of `direct` would stay in the device's cache, and nobody else would touch them.
 struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable>: ~Copyable {
     var transmitter: NetTransmitter<Mapper>
     /// `nil` where nothing comes back.

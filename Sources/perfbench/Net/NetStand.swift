@@ -179,8 +179,9 @@ final class NetStand {
     private func check(
         _ features: VirtioFeatures, for format: FrameFormat, _ direction: NetDirection
     ) throws {
-        guard direction.transmits && !features.isSuperset(of: format.transmitFeatures)
-            || direction.receives && !features.isSuperset(of: format.receiveFeatures)
+        guard
+            direction.transmits && !features.isSuperset(of: format.transmitFeatures)
+                || direction.receives && !features.isSuperset(of: format.receiveFeatures)
         else { return }
         throw CommandFailure(
             .unavailable,

@@ -81,20 +81,3 @@ final class PacketSocket: Sendable {
         }
     }
 }
-
-extension NetHeader {
-    /// From the first bytes of a header, little-endian; what is missing is zero.
-    init(bytes: ArraySlice<UInt8>) {
-        func word(_ offset: Int, byteCount: Int) -> UInt64 {
-            bytes.dropFirst(offset).prefix(byteCount).reversed().reduce(0) { $0 << 8 | UInt64($1) }
-        }
-        self.init(words: (word(0, byteCount: 8), UInt32(word(8, byteCount: 4))))
-    }
-
-    /// As it stands in memory.
-    var bytes: [UInt8] {
-        let words = words
-        return (0..<8).map { UInt8(truncatingIfNeeded: words.0 >> (8 * $0)) }
-            + (0..<4).map { UInt8(truncatingIfNeeded: words.1 >> (8 * $0)) }
-    }
-}

@@ -54,7 +54,8 @@ struct TapInterface {
 
     private static func number(_ name: String, _ file: String) -> Int? {
         guard
-            let text = try? String(contentsOfFile: "/sys/class/net/\(name)/\(file)", encoding: .utf8)
+            let text = try? String(
+                contentsOfFile: "/sys/class/net/\(name)/\(file)", encoding: .utf8)
         else { return nil }
         return Int(text.prefix { $0.isNumber })
     }
