@@ -69,7 +69,8 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
         var begin = mark
         var phaseEnd = monotonicNanoseconds() + Self.warmUpNanoseconds
         while !Interruption.isRequested {
-            if monotonicNanoseconds() >= phaseEnd {
+            // Where others have the processors nothing may have passed yet, which is no rate.
+            if monotonicNanoseconds() >= phaseEnd, doneCount > begin.frameCount {
                 if isWarm { break }
                 isWarm = true
                 begin = mark
