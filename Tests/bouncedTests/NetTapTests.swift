@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SharedMemory
+import TestSupport
 import Testing
 
 @testable import VhostUser
@@ -85,8 +86,6 @@ extension NetPeer {
 }
 
 extension Tap {
-    var exists: Bool { FileManager.default.fileExists(atPath: "/sys/class/net/\(name)") }
-
     /// How many frames the kernel has received by it.
     func packetCount() throws -> Int? {
         let text = try String(
