@@ -109,6 +109,25 @@ struct TapTests {
         #expect(socket.receive() == testFrame(100, seed: 2))
     }
 
+    @Test("A driver is announced by a frame to all, whether or not queues run")
+    func announcement() throws {
+        let tap = try TapDevice(name: Machine.tapName())
+        let device = NetDevice(.tap(tap))
+        #expect(device.canAnnounce && !NetDevice(.loopback).canAnnounce)
+        // The interface is down: nobody is told, and nothing else happens.
+        device.announce(testFrameSender)
+        try tap.setUp(true)
+        let socket = try PacketSocket(interface: tap.name)
+        device.announce(testFrameSender)
+        #expect(socket.receive() == announcementOfTests)
+        var bench = try NetDeviceBench(device)
+        try bench.start()
+        device.announce(testFrameSender)
+        #expect(socket.receive() == announcementOfTests)
+        bench.send(testFrame(100, seed: 1))
+        #expect(socket.receive() == testFrame(100, seed: 1))
+    }
+
     @Test("A TAP that vanishes: frames are counted, the queues go on")
     func vanished() throws {
         let tap = try TapDevice(name: Machine.tapName())

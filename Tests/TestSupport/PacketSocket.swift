@@ -71,6 +71,14 @@ private func bytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
 /// The address that frames of tests come from.
 public let testFrameSender = MACAddress(rawValue: 0x5254_0000_0077)
 
+/// What says to all that this address is here: a request of RARP (RFC 903), as long as a frame is at least.
+public let announcementOfTests: [UInt8] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0, 0, 0x77, 0x80, 0x35,
+    0, 1, 8, 0, 6, 4, 0, 3,
+    0x52, 0x54, 0, 0, 0, 0x77, 0, 0, 0, 0, 0x52, 0x54, 0, 0, 0, 0x77, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+]
+
 /// Whether a frame is of a test, by its sender: the kernel sends some of its own.
 public func isTestFrame(_ bytes: [UInt8]) -> Bool {
     bytes.count >= 14 && Array(bytes[6..<12]) == testFrameSender.bytes
