@@ -184,7 +184,7 @@ let package = Package(
             name: "perfbenchTests",
             dependencies: [
                 "perfbench", "BlockBackend", "CommandSupport", "GuestDriver", "NetBackend",
-                "SharedMemory", "SwiotlbPool", "Uring", "Virtqueue",
+                "SharedMemory", "SwiotlbPool", "TestSupport", "Uring", "Virtqueue",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: swiftSettings),

@@ -8,5 +8,7 @@ struct PerfBench: ParsableCommand {
         commandName: "perfbench",
         abstract: "Measures what bouncing I/O payloads through a shared window costs.",
         discussion: ExitStatus.documentation,
-        subcommands: [BlockCommand.self, NetCommand.self, PoolCommand.self])
+        subcommands: [
+            BlockCommand.self, NetCommand.self, PoolCommand.self, NetGuestCommand.self,
+        ])
 }

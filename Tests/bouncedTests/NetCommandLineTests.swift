@@ -1,5 +1,6 @@
 import Foundation
 import NetBackend
+import TestSupport
 import Testing
 
 /// What `bounced net` says and how it ends where it cannot begin.
@@ -84,7 +85,7 @@ import Testing
         withExtendedLifetime(user) {}
     }
 
-    @Test(.enabled(if: Tap.isPermitted && Tap.hasSetpriv))
+    @Test(.enabled(if: Tap.isPermitted && hasSetpriv))
     func `a TAP device takes permission`() throws {
         let tap = try Tap("user", "65533")
         for name in [tap.name, "bncnone"] {
@@ -97,3 +98,5 @@ import Testing
         }
     }
 }
+
+private let hasSetpriv = FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv")

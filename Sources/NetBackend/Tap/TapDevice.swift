@@ -1,8 +1,8 @@
 import CTap
 import Glibc
-import SharedMemory
-import SystemPackage
-import Virtqueue
+package import SharedMemory
+package import SystemPackage
+package import Virtqueue
 
 /// A TAP device of this machine, whose other end is a network interface of the kernel
 /// (`Documentation/networking/tuntap.rst`).
@@ -14,7 +14,7 @@ import Virtqueue
 public final class TapDevice: Sendable {
     public let name: String
     /// One for each pair of queues; a read or a write of one is of one frame with its header.
-    let queues: [FileDescriptor]
+    package let queues: [FileDescriptor]
     /// Whether queues can be left out and taken in again.
     private let isMultiqueue: Bool
     /// Whether the kernel segments UDP (Linux 6.2).
@@ -105,7 +105,7 @@ public final class TapDevice: Sendable {
     }
 
     /// Says what a driver takes unfinished.
-    func setOffloads(_ features: VirtioFeatures) throws(SystemCallError) {
+    package func setOffloads(_ features: VirtioFeatures) throws(SystemCallError) {
         var offload: UInt32 = 0
         // Nothing is segmented without checksums.
         if features.contains(.netGuestChecksum) {

@@ -17,6 +17,9 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// The longest packets that a network device takes, in bytes; `nil` for a device of another kind.
     var mtuMax: Int? { get }
 
+    /// Whether it is of a network that it can tell of a driver: ``announce(_:)``.
+    var canAnnounce: Bool { get }
+
     /// A part of the configuration space, as the driver reads it.
     ///
     /// - Returns: exactly `byteCount` bytes, zeroes where the device has none; `nil` where the part
@@ -44,12 +47,18 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// Changes what a running queue calls its driver by; the queue does not stop for it.
     func setCall(_ call: EventDescriptor?, ofQueue index: Int)
 
+    /// Tells its network that the interface of an address is here now, where ``canAnnounce``. A network that
+    /// cannot be told at the moment is not.
+    func announce(_ address: MACAddress)
+
     /// Forgets everything a driver has set. No queue is running.
     func reset()
 }
 
 extension VirtioDevice {
     public var mtuMax: Int? { nil }
+    public var canAnnounce: Bool { false }
+    public func announce(_ address: MACAddress) {}
 }
 
 /// What a device needs to run a queue.

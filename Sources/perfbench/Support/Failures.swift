@@ -18,6 +18,16 @@ extension ExitStatus {
                 "the file may not be read, or not be written; TAP devices may not be made or used",
             .interrupted: "interrupted; what was measured until then was printed",
         ])
+
+    static let guestDocumentation = documentation(
+        success: "told to stop",
+        [
+            .usage: "the command line asks for what cannot be, or the window is too small",
+            .noInput: "nobody listens at the socket, or the name is that of another interface",
+            .unavailable: "the backend cannot be used, or is gone; or there are no TAP devices",
+            .ioError: "the TAP device is gone, or the backend broke a rule",
+            .noPermission: "the TAP device may not be used, or is in use",
+        ])
 }
 
 extension ParsableCommand {
