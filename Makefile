@@ -9,7 +9,7 @@ GUEST ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: bench test test-guest lint fuzz compare-fio compare-backends install setup clean
+.PHONY: bench test test-guest lint fuzz compare-fio compare-backends compare-tcp install setup clean
 
 bench: setup
 	swift build -c release --product bounced
@@ -40,6 +40,11 @@ compare-backends: setup
 	swift build -c release --product bounced
 	swift build -c release --product perfbench
 	scripts/compare-backends
+
+compare-tcp: setup
+	swift build -c release --product bounced
+	swift build -c release --product perfbench
+	scripts/compare-tcp
 
 compare-fio: setup
 	swift build -c release --product perfbench

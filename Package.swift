@@ -52,6 +52,7 @@ let package = Package(
         .systemLibrary(name: "CSlowdown"),
         .systemLibrary(name: "CSocket"),
         .systemLibrary(name: "CTap"),
+        .systemLibrary(name: "CPacket"),
         .systemLibrary(
             name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
 
@@ -128,9 +129,9 @@ let package = Package(
         .executableTarget(
             name: "perfbench",
             dependencies: [
-                "BlockBackend", "CommandSupport", "CPoolModels", "GuestDriver", "NetBackend",
-                "SharedMemory", "SwiotlbPool", "Uring", "VhostUser", "Virtqueue", system, logging,
-                containers,
+                "BlockBackend", "CommandSupport", "CPacket", "CPoolModels", "GuestDriver",
+                "NetBackend", "SharedMemory", "SwiotlbPool", "Uring", "VhostUser", "Virtqueue",
+                system, logging, containers,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
@@ -191,7 +192,7 @@ let package = Package(
             name: "perfbenchTests",
             dependencies: [
                 "perfbench", "BlockBackend", "CommandSupport", "GuestDriver", "NetBackend",
-                "SharedMemory", "SwiotlbPool", "Uring", "Virtqueue",
+                "SharedMemory", "SwiotlbPool", "TestSupport", "Uring", "Virtqueue",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: swiftSettings),

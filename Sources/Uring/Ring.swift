@@ -85,6 +85,22 @@ import SystemPackage
         try check(result)
     }
 
+    /// The same, for a time at most (Linux 5.11; before, the kernel is told of the time by an operation of
+    /// its own).
+    ///
+    /// - Parameter timeoutNanoseconds: how long to wait; that it is over is no error.
+    public mutating func submitAndWait(
+        minimumCompletionCount: Int, timeoutNanoseconds: Int64
+    ) throws(SystemCallError) {
+        var time = __kernel_timespec(
+            tv_sec: timeoutNanoseconds / 1_000_000_000, tv_nsec: timeoutNanoseconds % 1_000_000_000)
+        // SAFETY: as above; both are locals, and the one is not looked through.
+        var first: UnsafeMutablePointer<liburing_cqe>?
+        let result = unsafe io_uring_submit_and_wait_timeout(
+            ring, &first, UInt32(minimumCompletionCount), &time, nil)
+        if result != -ETIME { try check(result) }
+    }
+
     /// Hands what was prepared to the kernel, without waiting and without collecting completions.
     ///
     /// - Throws: as ``submitAndWait(minimumCompletionCount:)``.

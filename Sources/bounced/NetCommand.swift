@@ -56,7 +56,7 @@ struct NetCommand: ParsableCommand {
             throw ValidationError("--mtu \(mtu) is not 68 to 65535")
         }
         if let mac {
-            guard let address = MACAddress(mac), !address.isGroup, address.rawValue != 0 else {
+            guard let address = MACAddress(mac), address.isOfOne else {
                 throw ValidationError("--mac \(mac) is no address that a device can have")
             }
         }

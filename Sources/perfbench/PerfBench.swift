@@ -9,8 +9,8 @@ struct PerfBench: ParsableCommand {
         abstract: "Measures what bouncing I/O payloads through a shared window costs.",
         discussion: ExitStatus.documentation,
         subcommands: [
-            BlockCommand.self, NetCommand.self, PoolCommand.self, ReportCommand.self,
-            BaselineCommand.self, CheckCommand.self, CompareCommand.self, ABCommand.self,
-            DoctorCommand.self, ProbeCommand.self,
+            BlockCommand.self, NetCommand.self, PoolCommand.self, NetGuestCommand.self,
+            ReportCommand.self, BaselineCommand.self, CheckCommand.self, CompareCommand.self,
+            ABCommand.self, DoctorCommand.self, ProbeCommand.self,
         ])
 }

@@ -500,7 +500,10 @@ def set_link(bench, is_up):
 
 
 def network(bench, pairs=1, mergeable=True, offloads=True, kills=0, **arguments):
-    """Ping, link down and up, and files there and back, also while the backend is killed."""
+    """Ping, link down and up, and files there and back, also while the backend is killed.
+
+    With `toggled`, files of so many MiB more, while the driver does not use the offloads and does again.
+    """
     net = Network(bench, pairs)
     backend = bench.start_backend(net.backend)
     card = {"mergeable": mergeable, "offloads": offloads}
@@ -532,7 +535,9 @@ def network(bench, pairs=1, mergeable=True, offloads=True, kills=0, **arguments)
     )
     expect(int(facts["swiotlb"]) > 0, "the guest's swiotlb was not used.")
     begin, end = map(float, facts["transfer-1"].split())
-    count = sum(name.startswith("transfer-") for name in facts)
+    count = sum(name.removeprefix("transfer-").isdigit() for name in facts)
+    toggled = [name for name in ("transfer-off", "transfer-on") if name in facts]
+    expect(len(toggled) == (2 if "toggled" in arguments else 0), f"of files more came {toggled}.")
     return (
         f"{count} times {bench.options.mebibytes} MiB there and back, the first in {end - begin:.1f} s;"
         f" {kills} times killed; {facts['swiotlb']} slots of swiotlb in use"
@@ -568,7 +573,8 @@ SCENARIOS = {
         restarts, {"number": signal.SIGKILL, "count": 50, "packed": True}, ["recovers", "packed"]
     ),
     "network-window": (
-        network, {"split": True, "swiotlb": SPLIT_SWIOTLB, "ring_node": 1}, ["network"]
+        network, {"split": True, "swiotlb": SPLIT_SWIOTLB, "ring_node": 1, "toggled": 10},
+        ["network"]
     ),
     "network-plain-packed-2-pairs": (
         network, {"pairs": 2, "packed": True, "mergeable": False, "offloads": False},

@@ -46,6 +46,7 @@ struct NetDriverTests {
         var device = try NetQueuePair(
             .loopback, transmit: setup(transmitter.queueConfiguration),
             receive: setup(receiver.queueConfiguration))
+        let mapCount = pool.statistics.mapCount
         var random = SeededGenerator(seed: 23)
         for round in 0..<300 {
             let frame = random.bytes(Int.random(in: 14...4000, using: &random))
@@ -65,6 +66,7 @@ struct NetDriverTests {
             _ = transmitter.publish()
             #expect(try device.turn())
             #expect(try transmitter.nextSent() == 5)
+            let sentCount = pool.statistics.mapCount
             var received: [UInt8] = []
             while let (buffer, byteCount) = try receiver.next() {
                 received += guest.bytes(
@@ -72,11 +74,61 @@ struct NetDriverTests {
                 receiver.giveBack(buffer)
             }
             _ = receiver.publish()
+            // Buffers to receive into were mapped before: what comes is copied out by a sync.
+            #expect(pool.statistics.mapCount == sentCount)
             #expect(Array(received.dropFirst(NetHeader.byteCount)) == frame)
             #expect(Int(received[10]) == (bytes.count + 1023) / 1024)
         }
+        #expect(pool.statistics.mapCount > mapCount)
         transmitter.abandon()
         receiver.end()
+    }
+
+    @Test("A frame that an empty pool has no room for can be sent when there is")
+    func emptyPool() throws {
+        let guest = try HostMemory.anonymous(byteCount: 1 << 20)
+        let window = try HostMemory.window(byteCount: 1 << 18)
+        let base = GuestAddress(1 << 40)
+        let pool = try BouncePool(
+            window: window, at: base, privateMemory: MemoryMap(guest, at: GuestAddress(0)))
+        let layout = QueueLayout(size: 64, isPacked: false)
+        var transmitter = try NetTransmitter(
+            mapper: try pool.makeMapper(),
+            memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
+            features: [])
+        var device = try NetQueuePair(
+            .drop,
+            transmit: QueueSetup(
+                configuration: transmitter.queueConfiguration,
+                memoryMap: MemoryMap(window, at: base),
+                position: .start(isPacked: false), kick: nil, call: nil),
+            receive: nil)
+        let frame = GuestRange(address: GuestAddress(0), byteCount: 60_000)
+        var tags: [UInt64] = []
+        // Four at most are in the window at once.
+        for tag in 0..<20 as Range<UInt64> {
+            while true {
+                do throws(MapRefusal) {
+                    let isSent = try transmitter.send(frame, tag: tag)
+                    #expect(isSent)
+                    break
+                } catch {
+                    try #require(error.isTemporary && transmitter.inflightCount > 0)
+                    _ = transmitter.publish()
+                    #expect(try device.turn())
+                    while let tag = try transmitter.nextSent() { tags.append(tag) }
+                }
+            }
+        }
+        let refusals = pool.statistics.refusals
+        #expect(refusals[.exhausted] + refusals[.fragmented] > 0)
+        _ = transmitter.publish()
+        while try device.turn() {}
+        while let tag = try transmitter.nextSent() { tags.append(tag) }
+        #expect(tags == Array(0..<20))
+        #expect(device.statistics.transmit.frameCount == 20)
+        transmitter.abandon()
+        device.end()
     }
 
     @Test(

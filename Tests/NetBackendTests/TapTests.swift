@@ -81,6 +81,57 @@ struct TapTests {
         #expect(socket.receive() == testFrame(100, seed: 1))
     }
 
+    @Test(
+        "UDP that is still to be segmented passes whole, both ways",
+        .enabled(if: Machine.hasUSO, "this kernel does not segment UDP of a TAP device"))
+    func udpSegmentation() throws {
+        let tap = try TapDevice(name: Machine.tapName())
+        try tap.setUp(true)
+        let socket = try PacketSocket(interface: tap.name)
+        let network = "198.18.\(Int.random(in: 0...255))"
+        try ip(["address", "add", "\(network).1/24", "dev", tap.name])
+        try ip([
+            "neighbour", "add", "\(network).2", "lladdr", "52:54:00:00:00:01", "dev", tap.name,
+        ])
+        let device = NetDevice(.tap(tap))
+        let segmented: VirtioFeatures = [.netHostUSO, .netGuestUSO4, .netGuestUSO6]
+        #expect(device.features.isSuperset(of: segmented))
+        let payload = frameBytes(3000)
+        do {
+            var bench = try NetDeviceBench(device, features: Self.offloads.union(segmented))
+            try bench.start()
+            bench.fill()
+            let frame = udpFrame(payload: payload)
+            bench.send(
+                frame,
+                NetHeader.offload(NetHeader.Segmentation.udp, segment: 1400, start: 34, offset: 6))
+            #expect(try bench.sent(1))
+            #expect(socket.receive()?.count == frame.count)
+            try sendDatagrams(payload, segment: 1400, to: "\(network).2")
+            let received = try #require(try bench.udpFrameReceived())
+            #expect(received.header.segmentation == NetHeader.Segmentation.udp)
+            #expect(received.header.segmentByteCount == 1400)
+            #expect(received.header.flags & NetHeader.needsChecksum != 0)
+            #expect(received.bytes.dropFirst(42).elementsEqual(payload))
+            #expect(device.stopQueue(0) != nil && device.stopQueue(1) != nil)
+        }
+        // A driver that has not agreed to it gets what the kernel has segmented, and may not send so.
+        var bench = try NetDeviceBench(device, features: Self.offloads)
+        try bench.start()
+        bench.fill()
+        try sendDatagrams(payload, segment: 1400, to: "\(network).2")
+        for part in [payload[..<1400], payload[1400..<2800], payload[2800...]] {
+            let received = try #require(try bench.udpFrameReceived())
+            #expect(received.header.segmentation == NetHeader.Segmentation.none)
+            #expect(received.bytes.dropFirst(42).elementsEqual(part))
+        }
+        bench.send(
+            udpFrame(payload: payload),
+            NetHeader.offload(NetHeader.Segmentation.udp, segment: 1400, start: 34, offset: 6))
+        #expect(try bench.sent(1))
+        #expect(device.statistics[0].transmit.unknownSegmentationCount == 1)
+    }
+
     @Test("The interface goes down and up")
     func link() throws {
         let tap = try TapDevice(name: Machine.tapName())
@@ -107,6 +158,25 @@ struct TapTests {
         bench.send(testFrame(100, seed: 2))
         #expect(try bench.sent(1))
         #expect(socket.receive() == testFrame(100, seed: 2))
+    }
+
+    @Test("A driver is announced by a frame to all, whether or not queues run")
+    func announcement() throws {
+        let tap = try TapDevice(name: Machine.tapName())
+        let device = NetDevice(.tap(tap))
+        #expect(device.canAnnounce && !NetDevice(.loopback).canAnnounce)
+        // The interface is down: nobody is told, and nothing else happens.
+        device.announce(testFrameSender)
+        try tap.setUp(true)
+        let socket = try PacketSocket(interface: tap.name)
+        device.announce(testFrameSender)
+        #expect(socket.receive() == announcementOfTests)
+        var bench = try NetDeviceBench(device)
+        try bench.start()
+        device.announce(testFrameSender)
+        #expect(socket.receive() == announcementOfTests)
+        bench.send(testFrame(100, seed: 1))
+        #expect(socket.receive() == testFrame(100, seed: 1))
     }
 
     @Test("A TAP that vanishes: frames are counted, the queues go on")

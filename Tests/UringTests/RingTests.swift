@@ -28,6 +28,19 @@ import Testing
         #expect(outstanding == 0)
     }
 
+    @Test func aWaitWithATimeEndsWithoutACompletionAndTakesOneThatThereIs() throws {
+        let file = try TemporaryFile()
+        var ring = try Ring(entryCount: 4)
+        try ring.submitAndWait(minimumCompletionCount: 1, timeoutNanoseconds: 1_000_000)
+        let isEmpty = !ring.hasCompletion
+        #expect(isEmpty)
+        try ring.registerFiles([file.descriptor])
+        _ = ring.prepareSync(file: FixedFile(index: 0), dataOnly: true, tag: 7)
+        try ring.submitAndWait(minimumCompletionCount: 1, timeoutNanoseconds: 60_000_000_000)
+        let tag = ring.nextCompletion()?.tag
+        #expect(tag == 7)
+    }
+
     @Test func outstandingCountsFromPreparedToTaken() throws {
         let file = try TemporaryFile()
         var ring = try Ring(entryCount: 4)

@@ -225,11 +225,14 @@ import Testing
     }
 
     @Test(
-        "Random headers and lengths: every buffer comes back", arguments: ["--drop", "--loopback"])
+        "Random headers and lengths: every buffer comes back",
+        arguments: ["--drop", "--loopback"] + (Tap.isPermitted ? ["--tap"] : []))
     func randomFrames(option: String) throws {
         var random = SeededGenerator()
         print("random frames, seed \(random.seed)")
-        let daemon = try Daemon(device: "net", more: [option])
+        let tap = option == "--tap" ? try Tap() : nil
+        try tap?.set(isUp: true)
+        let daemon = try Daemon(device: "net", more: [option] + (tap.map { [$0.name] } ?? []))
         try daemon.waitForSocket()
         for format in Self.formats {
             let peer = try NetPeer(

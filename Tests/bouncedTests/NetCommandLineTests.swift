@@ -1,5 +1,6 @@
 import Foundation
 import NetBackend
+import TestSupport
 import Testing
 
 /// What `bounced net` says and how it ends where it cannot begin.
@@ -31,7 +32,7 @@ import Testing
         (["--fd", "0", "--drop", "--blk-file", "/dev/null"], "Unknown option"),
         (["--fd", "0", "--tap", "more-than-15-bytes"], "1 to 15 bytes"),
         (["--fd", "0", "--tap", ""], "1 to 15 bytes"),
-        (["--fd", "77", "--drop"], "no Unix stream socket"),
+        (["--fd", "1000000", "--drop"], "no Unix stream socket"),
     ])
     func `what cannot be asked for is refused with status 64`(
         arguments: [String], part: String
@@ -84,7 +85,7 @@ import Testing
         withExtendedLifetime(user) {}
     }
 
-    @Test(.enabled(if: Tap.isPermitted && Tap.hasSetpriv))
+    @Test(.enabled(if: Tap.isPermitted && hasSetpriv))
     func `a TAP device takes permission`() throws {
         let tap = try Tap("user", "65533")
         for name in [tap.name, "bncnone"] {
@@ -97,3 +98,5 @@ import Testing
         }
     }
 }
+
+private let hasSetpriv = FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv")

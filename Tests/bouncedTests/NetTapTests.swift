@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SharedMemory
+import TestSupport
 import Testing
 
 @testable import VhostUser
@@ -65,6 +66,27 @@ struct NetTapTests {
         #expect(try daemon.stop().status == 0)
     }
 
+    @Test func `a driver that came from another host is announced`() throws {
+        let tap = try Tap()
+        try tap.set(isUp: true)
+        let daemon = try Self.daemon(tap)
+        let peer = try NetPeer(daemon)
+        let socket = try PacketSocket(interface: tap.name)
+        try peer.frontend.announce(testFrameSender)
+        #expect(socket.receive() == announcementOfTests)
+        #expect(try peer.send(Self.frame))
+        // With the interface down nobody is told; the frontend has done its part.
+        try tap.set(isUp: false)
+        try peer.frontend.announce(testFrameSender)
+        try peer.stop()
+        let end = try daemon.stop()
+        #expect(end.status == 0)
+        #expect(end.complaint.contains("was not announced"), "said: \(end.complaint)")
+        let other = try Daemon(device: "net", more: ["--loopback"])
+        try other.waitForSocket()
+        #expect(try !NetPeer(other).frontend.protocolFeatures.contains(.announcement))
+    }
+
     @Test func `a TAP device that was there stays, one that was made goes`() throws {
         let tap = try Tap("multi_queue")
         let daemon = try Self.daemon(tap, "--num-queues", "2")
@@ -85,8 +107,6 @@ extension NetPeer {
 }
 
 extension Tap {
-    var exists: Bool { FileManager.default.fileExists(atPath: "/sys/class/net/\(name)") }
-
     /// How many frames the kernel has received by it.
     func packetCount() throws -> Int? {
         let text = try String(

@@ -19,6 +19,12 @@ import Testing
         "--window", "1m",
     ]
 
+    /// Runs the command behind it with no signal blocked: Foundation starts processes with signals blocked,
+    /// which no shell does.
+    static let unblocked = [
+        "perl", "-MPOSIX", "-e", "sigprocmask(SIG_SETMASK, POSIX::SigSet->new); exec @ARGV", "--",
+    ]
+
     static func start(_ command: [String]) throws -> (Process, Pipe, Pipe) {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -305,14 +311,12 @@ import Testing
     }
 
     @Test func `an interrupted run prints what it has, leaves no file, status 130`() throws {
-        // Foundation starts processes with signals blocked, which no shell does.
-        let unblock = "sigprocmask(SIG_SETMASK, POSIX::SigSet->new); exec @ARGV"
-        let (process, output, complaint) = try Self.start([
-            "perl", "-MPOSIX", "-e", unblock, "--", Self.executable, "block", "--allow-debug",
-            "--rounds", "1000", "--block-size", "4k",
-            "--depth", "1", "--format", "json", "--path", "bounce", "--buffered",
-            "--guest-memory", "4m", "--window", "1m", "--round-seconds", "0.01",
-        ])
+        let (process, output, complaint) = try Self.start(
+            Self.unblocked + [
+                Self.executable, "block", "--allow-debug", "--rounds", "1000", "--block-size", "4k",
+                "--depth", "1", "--format", "json", "--path", "bounce", "--buffered",
+                "--guest-memory", "4m", "--window", "1m", "--round-seconds", "0.01",
+            ])
         // Under way once the temporary file is open; SIGINT may come before or after its filling.
         let descriptors = "/proc/\(process.processIdentifier)/fd"
         var isOpen = false

@@ -26,9 +26,9 @@ struct FrameLoopTests {
             guestMap.regions + MemoryMap(window, at: Memories.windowBase).regions)
         let pool = try BouncePool(
             window: window, at: Memories.windowBase, privateMemory: guestMap)
-        let setting = NetQueueSetting(size: 16, isPacked: false)
+        let setting = NetQueueSetting(size: 16, isPacked: false, hasOffloads: false)
         let layout = setting.layout(features: setting.features)
-        let frames = FrameMemory(guest, frameByteCount: frameByteCount, queueSize: 16)
+        let frames = FrameMemory(guest, FrameFormat(plain: frameByteCount), queueSize: 16)
         let transmitter = try NetTransmitter(
             mapper: IdentityMapper(),
             memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
@@ -71,7 +71,7 @@ struct FrameLoopTests {
             }
         }
         #expect(failure?.status == .wrongData)
-        #expect(failure?.message.contains("did not come back direct via virtqueue") == true)
+        #expect(failure?.message.contains("did not arrive direct via virtqueue") == true)
     }
 }
 
@@ -86,7 +86,7 @@ private struct TamperedDevice: ~Copyable, NetDeviceEnd {
     }
 
     var cpuTime: CPUTime { device.cpuTime }
-    var drops: [String: Int] { mutating get { device.drops } }
+    var drops: [String: Int]? { mutating get { device.drops } }
 
     mutating func advance(kicksTransmit: Bool, kicksReceive: Bool) throws {
         try device.advance(kicksTransmit: kicksTransmit, kicksReceive: kicksReceive)

@@ -22,7 +22,16 @@ import Uring
             (["--queue-size", "2048"], "must be a power of two"),
             (["--sink", "drop", "--direction", "both"], "which is tx"),
             (["--sink", "loopback", "--direction", "tx"], "which is both"),
-            (["--verify"], "use --sink loopback"),
+            (["--sink", "drop", "--direction", "rx"], "use --sink tap"),
+            (["--verify"], "use --sink loopback or --sink tap"),
+            (["--tap", "tap0"], "--tap is of use with --sink tap only"),
+            (["--sink", "tap", "--tap", "tap0"], "use one --via, or leave out --tap"),
+            (
+                ["--sink", "tap", "--socket", "/tmp/none"],
+                "needs --tap, the name of the TAP device"
+            ),
+            (["--sink", "tap", "--frame-size", "65536"], "use at most 65535, or 65226"),
+            (["--sink", "tap", "--direction", "up"], "--direction"),
             (["--via", "virtqueue", "--socket", "/tmp/none"], "--via vhost-user only"),
             (["--queue-size", "1024", "--frame-size", "64"], "--window 1m is too small"),
             (["--frame-size", "65536", "--queue-size", "64"], "--guest-memory 4m is too small"),
@@ -53,6 +62,7 @@ import Uring
             #expect(run["direction"] as? String == "tx")
             #expect(run["burst"] as? Int == 4)
             #expect((run["drops"] as? [String: Int])?.isEmpty == true)
+            #expect(run["received_pps"] == nil)
             let rate = try #require(run["pps"] as? [String: Double])
             #expect(try #require(rate["low"]) > 0)
             let trip = try #require(run["round_trip_ns"] as? [String: Any])

@@ -13,6 +13,12 @@ final class FuzzDevice: VirtioDevice {
     let queueCountMax = 2
     let queueSizeMax = 256
 
+    let canAnnounce = true
+
+    func announce(_ address: MACAddress) {
+        require(address.isOfOne, "an interface has the address")
+    }
+
     func configuration(at offset: Int, byteCount: Int) -> [UInt8]? {
         let bytes = BlockConfiguration().bytes
         require(offset >= 0 && byteCount > 0, "a part has a place and a length")

@@ -47,7 +47,7 @@ extension Seeds {
             .setConfiguration(ConfigurationPart(offset: 32, bytes: [0])),
             .removeRegion(region), .addRegion(region),
             .setBackendChannel, .setLogDescriptor, .resetOwner, .setStatus(15), .getStatus,
-            .setMTU(1500), .resetDevice,
+            .setMTU(1500), .announce(MACAddress(rawValue: 0x5254_0012_3456)), .resetDevice,
         ]
     }
 

@@ -106,8 +106,7 @@ final class NetState: Sendable {
         case .setAddressTable(let unicast, let multicast):
             values.filter.setTable(unicast: unicast, multicast: multicast)
         case .setAddress(let address):
-            // A group is nobody's own address.
-            guard !address.isGroup, address.rawValue != 0 else { return .error }
+            guard address.isOfOne else { return .error }
             values.filter.address = address
             values.configuration.macAddress = address
         case .virtualNetwork(let network, let isReceived):

@@ -1,4 +1,5 @@
 public import Logging
+import SharedMemory
 import Synchronization
 public import Virtqueue
 
@@ -117,6 +118,19 @@ public final class NetDevice: VirtioDevice {
     public var queueCountMax: Int { 2 * configuration.pairCount + 1 }
     public var queueSizeMax: Int { configuration.queueSizeMax }
     public var mtuMax: Int? { configuration.mtu }
+
+    public var canAnnounce: Bool {
+        if case .tap = connection { true } else { false }
+    }
+
+    public func announce(_ address: MACAddress) {
+        guard case .tap(let device) = connection else { return }
+        do throws(SystemCallError) {
+            try device.announce(address)
+        } catch {
+            logger.warning("\(address) was not announced by TAP device \(device.name): \(error)")
+        }
+    }
 
     public func configuration(at offset: Int, byteCount: Int) -> [UInt8]? {
         guard offset >= 0, byteCount >= 0, offset < NetConfiguration.byteCount else { return nil }

@@ -70,9 +70,11 @@ public struct NetQueuePair: ~Copyable {
     }
 
     /// Waits for something to do, where there was nothing in the last turn: for a port that has operations
-    /// under way, until one of them ends.
-    public mutating func wait() throws(NetFault) {
-        if tap?.port.hasOperations == true { try tap?.ring.enter(minimumCompletionCount: 1) }
+    /// under way, until one of them ends, or the time is over.
+    public mutating func wait(timeoutNanoseconds: Int64) throws(NetFault) {
+        if tap?.port.hasOperations == true {
+            try tap?.ring.enter(timeoutNanoseconds: timeoutNanoseconds)
+        }
     }
 
     /// Ends what is under way; to be called before the pair is dropped.

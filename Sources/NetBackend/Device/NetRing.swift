@@ -63,6 +63,16 @@ struct NetRing: ~Copyable {
             throw .system(error)
         }
     }
+
+    /// Hands over what was prepared, and waits for one end, for a time at most.
+    mutating func enter(timeoutNanoseconds: Int64) throws(NetFault) {
+        do throws(SystemCallError) {
+            try ring.submitAndWait(
+                minimumCompletionCount: 1, timeoutNanoseconds: timeoutNanoseconds)
+        } catch {
+            throw .system(error)
+        }
+    }
 }
 
 /// What a pair's thread can be woken for besides its port's operations.

@@ -1,8 +1,8 @@
 import CTap
 import Glibc
-import SharedMemory
-import SystemPackage
-import Virtqueue
+package import SharedMemory
+package import SystemPackage
+package import Virtqueue
 
 /// A TAP device of this machine, whose other end is a network interface of the kernel
 /// (`Documentation/networking/tuntap.rst`).
@@ -14,7 +14,7 @@ import Virtqueue
 public final class TapDevice: Sendable {
     public let name: String
     /// One for each pair of queues; a read or a write of one is of one frame with its header.
-    let queues: [FileDescriptor]
+    package let queues: [FileDescriptor]
     /// Whether queues can be left out and taken in again.
     private let isMultiqueue: Bool
     /// Whether the kernel segments UDP (Linux 6.2).
@@ -105,7 +105,7 @@ public final class TapDevice: Sendable {
     }
 
     /// Says what a driver takes unfinished.
-    func setOffloads(_ features: VirtioFeatures) throws(SystemCallError) {
+    package func setOffloads(_ features: VirtioFeatures) throws(SystemCallError) {
         var offload: UInt32 = 0
         // Nothing is segmented without checksums.
         if features.contains(.netGuestChecksum) {
@@ -128,13 +128,19 @@ public final class TapDevice: Sendable {
     }
 
     /// Whether the interface is up; false where there is none any more.
-    public var isUp: Bool {
+    public var isUp: Bool { Self.isUp(name) }
+
+    /// Brings the interface up or down, as `ip link set` does. It takes `CAP_NET_ADMIN`.
+    public func setUp(_ isUp: Bool) throws(TapError) { try Self.setUp(name, isUp: isUp) }
+
+    /// Whether the interface of a name is up, whoever has the device; false where there is none.
+    public static func isUp(_ name: String) -> Bool {
         // SAFETY: the string lives for the call.
         unsafe ctap_is_up(name) == 1
     }
 
-    /// Brings the interface up or down, as `ip link set` does. It takes `CAP_NET_ADMIN`.
-    public func setUp(_ isUp: Bool) throws(TapError) {
+    /// Brings the interface of a name up or down, whoever has the device.
+    public static func setUp(_ name: String, isUp: Bool) throws(TapError) {
         // SAFETY: the string lives for the call.
         guard unsafe ctap_set_up(name, isUp ? 1 : 0) == 0 else {
             throw TapError(name: name, reason: .systemCall("SIOCSIFFLAGS", .current))

@@ -5,11 +5,12 @@ import SystemPackage
 import Uring
 import Virtqueue
 
-/// A queue of a TAP device: frames are written to it where they are, and read from it into memory of this
-/// process, from where they are copied into the driver's buffers.
+/// A queue of a TAP device: frames are written to it where they are, or from a copy where they are short, and
+/// read from it into memory of this process, from where they are copied into the driver's buffers.
 ///
 /// To write, a list of the frame's parts follows a private copy of the checked header: the kernel never sees
-/// one that the driver has changed since. A copy by the kernel needs no registered memory.
+/// one that the driver has changed since. A short frame is copied behind its header, into registered memory: that
+/// costs less than a list does, and than looking up pages.
 ///
 /// To read, one read waits; once it has ended, a burst of reads takes what there is without waiting. What
 /// was read waits here for buffers, and while it does nothing is read: the TAP's own queue holds the rest.
@@ -28,7 +29,10 @@ struct TapPort: NetPort, ~Copyable {
     // Writing: rows in a circle, from `firstRow` on.
     var rows: RigidArray<TapWrite>
     let vectors: IOVectors
-    private let headers: HostMemory
+    /// Rows, each with a header and a short frame, and behind them what is read.
+    private let memory: HostMemory
+    /// Whether the kernel has the memory registered; where it does not, it looks its pages up each time.
+    private let buffer: FixedBuffer?
     var firstRow = 0
     var underWayCount = 0
 
@@ -46,6 +50,9 @@ struct TapPort: NetPort, ~Copyable {
 
     /// How many frames are written at once.
     static let rowCount = 64
+    /// Room for a header and the longest frame that is copied: a full one of Ethernet, with tags. As in
+    /// `TransmitSlots`, of no great power of two.
+    private static let rowByteCount = 1600
     /// How many operations a ring needs to have room for.
     static let entryCount = rowCount + TapReads.slotCount + 8
 
@@ -53,9 +60,10 @@ struct TapPort: NetPort, ~Copyable {
         _ device: TapDevice, queue index: Int, state: NetState, _ ring: inout NetRing,
         logger: Logger
     ) throws(SystemCallError) {
-        let headers = try HostMemory.anonymous(byteCount: Self.rowCount * NetHeader.byteCount)
+        let rowsByteCount = Self.rowCount * Self.rowByteCount
+        let memory = try HostMemory.anonymous(byteCount: rowsByteCount + TapReads.byteCount)
         try ring.ring.registerFiles([device.queues[index]])
-        let reads = try TapReads(&ring)
+        let buffer = Self.register(memory, &ring)
         links = index == 0 ? try TapDevice.watchLinks() : nil
         if let links { ring.watch(links, as: .link) }
         var rows = RigidArray<TapWrite>(capacity: Self.rowCount)
@@ -63,8 +71,9 @@ struct TapPort: NetPort, ~Copyable {
         self.rows = rows
         vectors = IOVectors(
             rowCount: Self.rowCount, rowCapacity: 2 * TransmitQueue.partCountMax + 1)
-        self.headers = headers
-        self.reads = reads
+        reads = TapReads(memory, at: rowsByteCount, buffer: buffer)
+        self.memory = memory
+        self.buffer = buffer
         self.device = device
         self.index = index
         self.state = state
@@ -73,6 +82,16 @@ struct TapPort: NetPort, ~Copyable {
         filter = state.filter
         device.setQueue(index, isUsed: false)
         followLink()
+    }
+
+    /// - Returns: `nil` where that is more locked memory than this process may have.
+    private static func register(_ memory: HostMemory, _ ring: inout NetRing) -> FixedBuffer? {
+        do throws(SystemCallError) {
+            try ring.ring.registerBuffers([memory.hostRange])
+            return FixedBuffer(index: 0)
+        } catch {
+            return nil
+        }
     }
 
     deinit {
@@ -86,23 +105,48 @@ struct TapPort: NetPort, ~Copyable {
         guard !isGone else { return .rejected }
         guard underWayCount < Self.rowCount else { return .full }
         let row = (firstRow &+ underWayCount) % Self.rowCount
-        let header = headers.hostRange(
-            offset: row * NetHeader.byteCount, byteCount: NetHeader.byteCount)
+        let place = memory.hostRange(
+            offset: row * Self.rowByteCount, byteCount: Self.rowByteCount)
         // SAFETY: self keeps the memory, and the ring ends before self does.
-        unsafe header.storeTwelve(frame.header.words)
-        var list = vectors.emptyList(inRow: row)
-        guard vectors.append(header, to: &list) else { return .rejected }
-        for part in 0..<frame.parts.count {
-            guard vectors.append(frame.parts[part], to: &list) else { return .rejected }
-        }
-        guard
-            ring.ring.prepareVectored(
-                .write, list, of: vectors, file: file, fileOffset: .max, buffer: nil,
-                tag: NetTag(.write, row).rawValue)
-        else { return .full }
+        unsafe place.storeTwelve(frame.header.words)
+        let isPrepared =
+            frame.byteCount <= Self.rowByteCount - NetHeader.byteCount
+            ? prepareCopy(frame, row, place, &ring) : prepareList(frame, row, place, &ring)
+        guard isPrepared else { return .full }
         rows[row] = TapWrite(token: token, byteCount: frame.byteCount)
         underWayCount += 1
         return .underWay
+    }
+
+    /// Prepares to write a short frame, from a copy.
+    @inline(__always)
+    private mutating func prepareCopy(
+        _ frame: borrowing NetFrame, _ row: Int, _ place: HostRange, _ ring: inout NetRing
+    ) -> Bool {
+        var rest = place.dropFirst(NetHeader.byteCount)
+        for part in 0..<frame.parts.count {
+            // SAFETY: the transmit queue keeps the memory of the frame, self that of the copy.
+            unsafe rest.copy(from: frame.parts[part], byteCount: frame.parts[part].byteCount)
+            rest = rest.dropFirst(frame.parts[part].byteCount)
+        }
+        return ring.ring.prepare(
+            .write, place.prefix(NetHeader.byteCount + frame.byteCount), file: file,
+            fileOffset: .max, buffer: buffer, tag: NetTag(.write, row).rawValue)
+    }
+
+    /// Prepares to write a frame from where it is, behind its header.
+    private mutating func prepareList(
+        _ frame: borrowing NetFrame, _ row: Int, _ place: HostRange, _ ring: inout NetRing
+    ) -> Bool {
+        var list = vectors.emptyList(inRow: row)
+        var hasRoom = vectors.append(place.prefix(NetHeader.byteCount), to: &list)
+        for part in 0..<frame.parts.count where hasRoom {
+            hasRoom = vectors.append(frame.parts[part], to: &list)
+        }
+        precondition(hasRoom, "a row has room for a header and all parts of a frame")
+        return ring.ring.prepareVectored(
+            .write, list, of: vectors, file: file, fileOffset: .max, buffer: nil,
+            tag: NetTag(.write, row).rawValue)
     }
 
     mutating func turn(

@@ -7,7 +7,8 @@ import Virtqueue
 /// Reads of a TAP device, and the frames that they have brought and that nobody has taken yet.
 struct TapReads: ~Copyable {
     private let memory: HostMemory
-    /// Whether the kernel has the memory registered; where it does not, it looks its pages up each time.
+    /// Where in the memory slots begin.
+    private let offset: Int
     private let buffer: FixedBuffer?
     private var free: RigidArray<Int>
     /// Slots with frames and their lengths, in a circle; the oldest at `firstFull`.
@@ -33,17 +34,16 @@ struct TapReads: ~Copyable {
     static let slotByteCount =
         (NetHeader.byteCount + EthernetFrame.byteCountMax + 4095) / 4096 * 4096
 
-    init(_ ring: inout NetRing) throws(SystemCallError) {
-        let memory = try HostMemory.anonymous(byteCount: Self.slotCount * Self.slotByteCount)
-        var isRegistered = true
-        do throws(SystemCallError) {
-            try ring.ring.registerBuffers([memory.hostRange])
-        } catch {
-            // As much locked memory may be more than this process may have.
-            isRegistered = false
-        }
-        buffer = isRegistered ? FixedBuffer(index: 0) : nil
+    /// How much memory that takes.
+    static let byteCount = slotCount * slotByteCount
+
+    /// - Parameters:
+    ///   - offset: where in the memory there is room for ``byteCount`` bytes.
+    ///   - buffer: the memory, where the kernel has it registered.
+    init(_ memory: HostMemory, at offset: Int, buffer: FixedBuffer?) {
         self.memory = memory
+        self.offset = offset
+        self.buffer = buffer
         var free = RigidArray<Int>(capacity: Self.slotCount)
         var full = RigidArray<(slot: Int, byteCount: Int)>(capacity: Self.slotCount)
         for slot in (0..<Self.slotCount).reversed() {
@@ -134,6 +134,7 @@ struct TapReads: ~Copyable {
     }
 
     private func range(_ slot: Int) -> HostRange {
-        memory.hostRange(offset: slot * Self.slotByteCount, byteCount: Self.slotByteCount)
+        memory.hostRange(
+            offset: offset + slot * Self.slotByteCount, byteCount: Self.slotByteCount)
     }
 }

@@ -49,6 +49,7 @@ extension BackendSession {
                 description, isPacked: features.contains(.packedRing), device: device,
                 &descriptors)
             try reconfigure { self.inflight = inflight }
+        case .announce(let address): device.announce(address)
         case .setMTU(let mtu):
             guard let most = device.mtuMax, mtu <= most else { throw .mtu(mtu) }
         case .resetDevice: resetDevice()

@@ -40,7 +40,7 @@ public final class VhostUserBackend: Sendable {
 
     /// - Parameters:
     ///   - device: what is served. The log of written pages is offered if it has
-    ///     `VirtioFeatures.logAll`, to be told the MTU if it has one.
+    ///     `VirtioFeatures.logAll`, to be told the MTU if it has one, to announce a driver if it can.
     ///   - protocolFeatures: what is offered.
     ///   - logger: told of the beginning and the end of each connection, and of the first error of
     ///     each kind on it.
@@ -53,6 +53,7 @@ public final class VhostUserBackend: Sendable {
         var protocolFeatures = protocolFeatures
         if !device.features.contains(.logAll) { protocolFeatures.remove(.logDescriptor) }
         if device.mtuMax == nil { protocolFeatures.remove(.mtu) }
+        if !device.canAnnounce { protocolFeatures.remove(.announcement) }
         self.protocolFeatures = protocolFeatures
         self.logger = logger
     }

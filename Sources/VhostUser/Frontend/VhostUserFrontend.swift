@@ -103,6 +103,12 @@ public final class VhostUserFrontend {
         try perform(.setMTU(UInt64(mtu)))
     }
 
+    /// Has the backend announce a driver that does not do it itself, in its new place: one that has not agreed
+    /// to `VirtioFeatures.netGuestAnnounce`.
+    public func announce(_ address: MACAddress) throws(VhostUserError) {
+        try perform(.announce(address))
+    }
+
     /// Tells the device's status, as a driver has written it (virtio 1.2, 2.1); 0 resets the device.
     public func setStatus(_ status: UInt8) throws(VhostUserError) {
         try perform(.setStatus(UInt64(status)))

@@ -47,6 +47,7 @@ extension FrontendRequest {
             reader.read(UInt64.self).map { .setProtocolFeatures(ProtocolFeatures(rawValue: $0)) }
         case .getQueueCount: .getQueueCount
         case .setVringEnabled: VringState(&reader).map { .setVringEnabled($0) }
+        case .announce: readAddress(&reader).map { .announce($0) }
         case .setMTU: reader.read(UInt64.self).map { .setMTU($0) }
         case .setBackendChannel: .setBackendChannel
         case .getConfiguration: ConfigurationPart(&reader).map { .getConfiguration($0) }
@@ -79,12 +80,19 @@ extension FrontendRequest {
         reader.read(UInt64.self).flatMap { _ in RegionDescription(&reader) }
     }
 
+    /// An address is the first six of eight bytes.
+    private static func readAddress(_ reader: inout PayloadReader) -> MACAddress? {
+        let bytes = reader.readRest()
+        return bytes.count == 8 ? MACAddress(bytes: bytes.prefix(MACAddress.byteCount)) : nil
+    }
+
     private var hasValidFields: Bool {
         switch self {
         case .getConfiguration(let part): part.isInRange
         case .setConfiguration(let part):
             part.isInRange && part.flags <= ConfigurationPart.migrationFlag
         case .setVringEnabled(let state): state.value <= 1
+        case .announce(let address): address.isOfOne
         default: true
         }
     }

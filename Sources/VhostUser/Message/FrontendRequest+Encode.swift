@@ -22,6 +22,7 @@ extension FrontendRequest {
         case .setProtocolFeatures: .setProtocolFeatures
         case .getQueueCount: .getQueueCount
         case .setVringEnabled: .setVringEnabled
+        case .announce: .announce
         case .setMTU: .setMTU
         case .setBackendChannel: .setBackendChannel
         case .getConfiguration: .getConfiguration
@@ -46,6 +47,7 @@ extension FrontendRequest {
             break
         case .setFeatures(let features): writer.write(features.rawValue)
         case .setProtocolFeatures(let features): writer.write(features.rawValue)
+        case .announce(let address): writer.write(address.bytes + [0, 0])
         case .setMTU(let mtu): writer.write(mtu)
         case .setStatus(let status): writer.write(status)
         case .setMemoryTable(let regions):

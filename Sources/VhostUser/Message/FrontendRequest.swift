@@ -25,6 +25,8 @@ public enum FrontendRequest: Hashable, Sendable {
     case getQueueCount
     /// 1 enables, 0 disables.
     case setVringEnabled(VringState)
+    /// The driver with this address is here now, and does not say so itself.
+    case announce(MACAddress)
     /// What the driver of a network device is told of its MTU, in bytes.
     case setMTU(UInt64)
     case setBackendChannel
@@ -77,6 +79,8 @@ public enum FrontendRequest: Hashable, Sendable {
         case getQueueCount = 17
         /// `SET_VRING_ENABLE`
         case setVringEnabled = 18
+        /// `SEND_RARP`
+        case announce = 19
         /// `NET_SET_MTU`
         case setMTU = 20
         /// `SET_BACKEND_REQ_FD`, `SET_SLAVE_REQ_FD` once
@@ -120,6 +124,7 @@ extension FrontendRequest.Code {
         switch self {
         case .getQueueCount: .multipleQueues
         case .setLogBase: .logDescriptor
+        case .announce: .announcement
         case .setMTU: .mtu
         case .setBackendChannel: .backendRequests
         case .getConfiguration, .setConfiguration: .configuration

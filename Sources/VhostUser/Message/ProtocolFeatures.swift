@@ -14,6 +14,8 @@ public struct ProtocolFeatures: OptionSet, Hashable, Sendable {
     public static let multipleQueues = ProtocolFeatures(bit: 0)
     /// The log of written pages is shared memory (`LOG_SHMFD`).
     public static let logDescriptor = ProtocolFeatures(bit: 1)
+    /// The backend announces a driver that does not do it itself (`RARP`).
+    public static let announcement = ProtocolFeatures(bit: 2)
     /// Any request can be answered with whether it went well (`REPLY_ACK`).
     public static let replyAcknowledgement = ProtocolFeatures(bit: 3)
     /// The frontend tells the MTU of a network device (`NET_MTU`).
@@ -34,6 +36,6 @@ public struct ProtocolFeatures: OptionSet, Hashable, Sendable {
     /// All that this package knows.
     public static let all: ProtocolFeatures = [
         .multipleQueues, .logDescriptor, .replyAcknowledgement, .mtu, .backendRequests,
-        .configuration, .inflightDescriptor, .resetDevice, .memorySlots, .status,
+        .configuration, .inflightDescriptor, .resetDevice, .memorySlots, .status, .announcement,
     ]
 }

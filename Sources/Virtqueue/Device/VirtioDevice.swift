@@ -17,6 +17,9 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// The longest packets that a network device takes, in bytes; `nil` for a device of another kind.
     var mtuMax: Int? { get }
 
+    /// Whether it is of a network that it can tell of a driver: ``announce(_:)``.
+    var canAnnounce: Bool { get }
+
     /// A part of the configuration space, as the driver reads it.
     ///
     /// - Returns: exactly `byteCount` bytes, zeroes where the device has none; `nil` where the part
@@ -28,7 +31,8 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// - Returns: false, with nothing changed, where the part is not the driver's to write.
     func setConfiguration(_ bytes: [UInt8], at offset: Int) -> Bool
 
-    /// Starts a queue that is not running.
+    /// Starts a queue that is not running. It runs until it is stopped, also where nobody refers to the
+    /// device any more.
     ///
     /// - Throws: where the set-up cannot be used; the queue then is not running.
     func startQueue(_ index: Int, _ setup: QueueSetup) throws(QueueStartFailure)
@@ -43,12 +47,18 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// Changes what a running queue calls its driver by; the queue does not stop for it.
     func setCall(_ call: EventDescriptor?, ofQueue index: Int)
 
+    /// Tells its network that the interface of an address is here now, where ``canAnnounce``. A network that
+    /// cannot be told at the moment is not.
+    func announce(_ address: MACAddress)
+
     /// Forgets everything a driver has set. No queue is running.
     func reset()
 }
 
 extension VirtioDevice {
     public var mtuMax: Int? { nil }
+    public var canAnnounce: Bool { false }
+    public func announce(_ address: MACAddress) {}
 }
 
 /// What a device needs to run a queue.

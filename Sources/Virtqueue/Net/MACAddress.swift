@@ -37,6 +37,9 @@ public struct MACAddress: Hashable, Sendable {
     @inlinable @inline(__always)
     public var isGroup: Bool { rawValue & 1 << 40 != 0 }
 
+    /// Whether an interface can have it for its own: it stands for no group, and not for nobody.
+    public var isOfOne: Bool { !isGroup && rawValue != 0 }
+
     /// All interfaces.
     public static let broadcast = MACAddress(rawValue: 0xffff_ffff_ffff)
     /// The length in bytes.

@@ -17,24 +17,44 @@ struct NetCommand: ParsableCommand {
             The driver keeps its queue full, and looks for what comes back after each burst; neither side \
             sleeps. Every path runs once in each round, in alternating order; results are medians over \
             rounds, and ratios are computed within rounds. Frames are sent from \
-            \(FrameMemory.bufferCountMax) buffers in turn, which lie side by side. A round trip is one \
-            frame alone: until it has come back, or, with --sink drop, its buffer.
+            \(FrameMemory.bufferCountMax) buffers in turn, which lie side by side; on every path the driver \
+            writes each frame before it sends it, and reads each that has come. A round trip is one frame \
+            alone: until it has come back, or its buffer has, or, with --direction rx, until it is here.
+
+            With --sink tap, perfbench makes a TAP device for each --via, which goes with it, and takes \
+            root. The host forgets what it gets, and sends what is to be received by a raw socket. Frames \
+            that are longer than the MTU are TCP that the kernel is left to segment, in either direction.
 
             \(ExitStatus.documentation)
             """)
 
-    @Option(help: "Lengths of frames in bytes, a list; 14 to 65536.")
-    var frameSize = CommaList([64, 512, 1514, 9000, 65536].map { ByteSize($0) })
+    @Option(
+        help: """
+            Lengths of frames in bytes, a list; 14 to 65536, on a TAP device to \
+            \(TapInterface.frameByteCountMax). (default: 64,512,1514,9000,65536, on a TAP device \
+            \(TapInterface.frameByteCountUsual))
+            """)
+    var frameSize: CommaList<ByteSize>?
 
     @Option(
         help: """
-            What frames are sent to: drop (every byte is read and forgotten), loopback (they come back).
+            What frames are sent to: drop (every byte is read and forgotten), loopback (they come back), \
+            tap (a network interface of the host).
             """)
     var sink = NetSink.drop
 
     @Option(
         help: """
-            Which frames are counted: tx (sent), both (sent and received); default: what --sink has.
+            TAP device to use with --sink tap, by its name; it is there, up, and used by nobody else. \
+            Without it, perfbench makes one.
+            """)
+    var tap: String?
+
+    @Option(
+        help: """
+            Which frames are counted: tx (sent), rx (received from the host, with --sink tap), both \
+            (received after they were sent; with --sink tap, sent and received at once). (default: tx, \
+            with --sink loopback both)
             """)
     var direction: NetDirection?
 
@@ -65,18 +85,30 @@ struct NetCommand: ParsableCommand {
     @Flag(help: "Use packed virtqueues, where the backend has them, instead of split ones.")
     var packed = false
 
-    @Flag(help: "Before measuring, compare frames that come back with those sent: bytes and order.")
+    @Flag(
+        help: """
+            Before measuring, compare frames that arrive with those sent: bytes and order. With --sink \
+            loopback or tap.
+            """)
     var verify = false
 
     @OptionGroup var common: CommonOptions
 
-    /// Frames that `--verify` sends through each lane.
-    private static let verifiedFrameCount = 2048
+    /// Frames that `--verify` sends through each lane, at most, and at least as many as go round a queue; and
+    /// between the two, bytes of frames.
+    private static let verifiedFrameCountMax = 2048
+    private static let verifiedByteCount = 16 << 20
 
     func validate() throws {
-        for size in frameSize.items {
+        for size in frameSize?.items ?? [] {
             guard size.byteCount >= EthernetFrame.headerByteCount, size.byteCount <= 65536 else {
                 throw ValidationError("--frame-size \(size) is not 14 to 65536")
+            }
+            guard sink != .tap || size.byteCount <= TapInterface.frameByteCountMax else {
+                throw ValidationError(
+                    "--frame-size \(size) is more than a TAP device takes at once; use at most "
+                        + "\(TapInterface.frameByteCountMax), or \(TapInterface.frameByteCountUsual), which "
+                        + "is the most that Linux sends")
             }
         }
         guard queueSize >= 2, queueSize <= 1024, queueSize & (queueSize - 1) == 0 else {
@@ -85,25 +117,42 @@ struct NetCommand: ParsableCommand {
         for count in burst.items where count < 1 || count > queueSize {
             throw ValidationError("--burst \(count) is not 1 to \(queueSize)")
         }
-        if let direction, direction != sink.direction {
+        if let direction, !sink.directions.contains(direction) {
             throw ValidationError(
                 "--direction \(direction.rawValue) is not what --sink \(sink.rawValue) has, which is "
-                    + "\(sink.direction.rawValue); leave --direction out")
+                    + "\(sink.directions[0].rawValue); leave it out, or use --sink tap")
         }
-        guard !verify || sink == .loopback else {
+        guard !verify || sink != .drop else {
             throw ValidationError(
-                "--verify compares frames that come back; use --sink loopback")
+                "--verify compares frames that arrive; use --sink loopback or --sink tap")
         }
         guard socket == nil || via.items.contains(.vhostUser) else {
             throw ValidationError(
                 "--socket is of use with --via vhost-user only; add that, or leave it out")
         }
         try common.checkFormat(of: "net")
+        try checkTap()
         try checkMemory()
     }
 
+    private func checkTap() throws {
+        guard tap == nil || sink == .tap else {
+            throw ValidationError("--tap is of use with --sink tap only")
+        }
+        guard sink != .tap || socket == nil || tap != nil else {
+            throw ValidationError(
+                "--socket with --sink tap needs --tap, the name of the TAP device that the backend there has"
+            )
+        }
+        guard tap == nil || via.items.count == 1 else {
+            throw ValidationError(
+                "--tap is one device, which one at a time can have; use one --via, or leave out --tap"
+            )
+        }
+    }
+
     private func checkMemory() throws {
-        let longest = frameSize.items.map(\.byteCount).max() ?? 0
+        let longest = frameByteCounts.max() ?? 0
         let guest = FrameMemory.byteCountMin(frameByteCount: longest, queueSize: queueSize)
         guard common.guestMemory.byteCount >= guest else {
             throw ValidationError(
@@ -129,9 +178,15 @@ struct NetCommand: ParsableCommand {
         via.items.flatMap { via in path.items.map { NetLane(via: via, path: $0) } }
     }
 
+    private var frameByteCounts: [Int] { frameSize?.items.map(\.byteCount) ?? sink.frameByteCounts }
+
     private var cases: [NetCase] {
-        frameSize.items.flatMap { size in
-            burst.items.map { NetCase(sink: sink, frameByteCount: size.byteCount, burst: $0) }
+        frameByteCounts.flatMap { size in
+            burst.items.map {
+                NetCase(
+                    sink: sink, direction: direction ?? sink.directions[0], frameByteCount: size,
+                    burst: $0)
+            }
         }
     }
 
@@ -148,11 +203,13 @@ struct NetCommand: ParsableCommand {
             stepCount: cases.count * measurement.stepCountPerCase,
             secondsPerStep: measurement.secondsPerStep)
         defer { progress.clear() }
-        let backend = try makeBackend()
+        let ends = try NetEnds(sink, tap: tap, socket: socket, via: via.items)
         let stand = try NetStand(
             memories: try Memories(
-                common, sharesGuest: backend != nil, logger: .toStandardError),
-            setting: NetQueueSetting(size: queueSize, isPacked: packed), backend: backend)
+                common, sharesGuest: ends.backend != nil, logger: .toStandardError),
+            setting: NetQueueSetting(
+                size: queueSize, isPacked: packed, hasOffloads: sink == .tap),
+            ends: ends)
         if verify { try verify(on: stand, progress) }
 
         let run = try CaseRun(
@@ -170,18 +227,13 @@ struct NetCommand: ParsableCommand {
         progress.show("verifying")
         var latencies = LatencyHistogram.forCompletions()
         for plan in cases {
+            let count = min(
+                Self.verifiedFrameCountMax,
+                max(2 * queueSize, Self.verifiedByteCount / plan.frameByteCount))
             for lane in lanes where !Interruption.isRequested {
                 _ = try stand.perform(
-                    .verify(frameCount: Self.verifiedFrameCount), plan, on: lane,
-                    latencies: &latencies)
+                    .verify(frameCount: count), plan, on: lane, latencies: &latencies)
             }
         }
-    }
-
-    /// The other process, where one is asked for.
-    private func makeBackend() throws -> BackendProcess? {
-        guard via.items.contains(.vhostUser) else { return nil }
-        if let socket { return try BackendProcess(socket: FilePath(socket)) }
-        return try BackendProcess(running: ["net", "--\(sink.rawValue)"])
     }
 }

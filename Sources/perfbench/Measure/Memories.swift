@@ -21,6 +21,11 @@ struct Memories {
     }
     var floor: CopyFloor { CopyFloor(guest: guest, window: window) }
 
+    init(guest: HostMemory, window: HostMemory) {
+        self.guest = guest
+        self.window = window
+    }
+
     /// - Parameter sharesGuest: whether guest memory can be given to another process.
     init(
         _ common: CommonOptions, sharesGuest: Bool = false, logger: Logger

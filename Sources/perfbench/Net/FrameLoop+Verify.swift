@@ -4,62 +4,90 @@ import SharedMemory
 import SwiotlbPool
 import Virtqueue
 
-// `--verify`: what was sent comes back, every byte of it and in order.
+// `--verify`: what is sent arrives, every byte of it and in order.
 extension FrameLoop where Mapper: ~Copyable, Device: ~Copyable {
-    /// Sends frames that differ from each other, and compares those that come back.
+    /// Sends frames that differ from each other, is fed such, and compares those that arrive.
     ///
+    /// - Parameters:
+    ///   - frameCount: how many each way.
+    ///   - arrivals: where the host finds what the driver sends; `nil` where that comes back.
     /// - Throws: `CommandFailure` that names the first frame that differs.
-    mutating func verify(frameCount: Int, burst: Int, lane: NetLane) throws {
-        let memory = frames.memory
-        let byteCount = frames.frameByteCount
+    mutating func verify(
+        frameCount: Int, burst: Int, lane: NetLane, arrivals: PacketSocket? = nil
+    ) throws {
+        let format = frames.format
+        let isTap = arrivals != nil || feed != nil
+        var fromDriver = FrameCheck(format, from: .driver, lane: lane, hasOthers: isTap)
+        var fromHost = FrameCheck(format, from: .host, lane: lane, hasOthers: isTap)
+        let isFed = feed != nil
         var made = 0
-        var next = 0
+        var fed = 0
         // A frame that there was no room for: its buffer is the next to be sent.
         var heldBack: GuestRange?
-        var frame: [UInt8] = []
-        while next < frameCount, !Interruption.isRequested {
-            var room = min(burst, frameCount - made)
-            while room > 0 {
-                let buffer = heldBack ?? frames.transmit.next()
-                let contents = Self.contents(ofFrame: made, byteCount: byteCount)
-                memory.store(
-                    contents.span, at: GuestBuffers.offset(of: buffer) + NetHeader.byteCount)
-                heldBack = buffer
-                guard try send(buffer) else { break }
-                heldBack = nil
-                made += 1
-                room -= 1
+        var inbox = [UInt8](
+            repeating: 0, count: arrivals != nil ? EthernetFrame.byteCountMax + 64 : 0)
+        var frame = ReceivedFrame(frames.memory)
+        while sends && fromDriver.count < frameCount || isFed && fromHost.count < frameCount,
+            !Interruption.isRequested
+        {
+            if sends { try make(&made, burst, frameCount, &heldBack) }
+            for _ in 0..<burst where fed < frameCount && fed < fromHost.count + 2 * burst {
+                let contents = format.contents(ofFrame: fed, from: .host)
+                if try feed?.send(contents, format) == true { fed += 1 }
             }
-            let isBusy = try turn { buffer in
-                let bytes = memory.bytes(at: buffer.offset, byteCount: buffer.byteCount)
-                if buffer.isFirst {
-                    frame = Array(bytes.dropFirst(NetHeader.byteCount))
+            var isBusy = try turn { buffer in
+                guard frame.add(buffer) else { return }
+                if isFed {
+                    try fromHost.take(frame.bytes, frame.header)
                 } else {
-                    frame += bytes
+                    try fromDriver.take(frame.bytes, frame.header)
                 }
-                guard buffer.isLast else { return }
-                guard frame == Self.contents(ofFrame: next, byteCount: byteCount) else {
-                    throw CommandFailure(
-                        .wrongData,
-                        "verify: frame \(next) of \(byteCount) bytes did not come back \(lane.description) "
-                            + "as it was sent")
-                }
-                next += 1
+            }
+            while let (header, bytes) = arrivals?.receive(into: &inbox) {
+                try fromDriver.take(bytes, header)
+                isBusy = true
             }
             if !isBusy { try wait() }
         }
         try drain()
     }
 
-    /// The bytes of a frame, by its number.
-    static func contents(ofFrame number: Int, byteCount: Int) -> [UInt8] {
-        var random = SplitMix64(seed: UInt64(number) << 20 ^ UInt64(byteCount))
-        var bytes = FrameMemory.ethernetHeader
-        bytes.reserveCapacity(byteCount + 8)
-        while bytes.count < byteCount {
-            let word = random.next()
-            for byte in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(byte * 8))) }
+    /// Makes the next frames available, as many as there is room for.
+    private mutating func make(
+        _ made: inout Int, _ burst: Int, _ frameCount: Int, _ heldBack: inout GuestRange?
+    ) throws {
+        for _ in 0..<min(burst, frameCount - made) {
+            let buffer = heldBack ?? frames.transmit.next()
+            let contents = frames.format.contents(ofFrame: made, from: .driver)
+            frames.memory.store(
+                contents.span, at: GuestBuffers.offset(of: buffer) + NetHeader.byteCount)
+            heldBack = buffer
+            guard try send(buffer) else { return }
+            heldBack = nil
+            made += 1
         }
-        return Array(bytes.prefix(byteCount))
+    }
+}
+
+/// A frame that is put together from the buffers that it came in.
+private struct ReceivedFrame {
+    private let memory: HostMemory
+    private(set) var header = NetHeader()
+    private(set) var bytes: [UInt8] = []
+
+    init(_ memory: HostMemory) {
+        self.memory = memory
+    }
+
+    /// - Returns: whether the frame is complete.
+    mutating func add(_ buffer: ReceivedBuffer) -> Bool {
+        let part = memory.bytes(at: buffer.offset, byteCount: buffer.byteCount)
+        if buffer.isFirst {
+            header = NetHeader(bytes: part.prefix(NetHeader.byteCount))
+            bytes = Array(part.dropFirst(NetHeader.byteCount))
+        } else {
+            bytes += part
+        }
+        return buffer.isLast
     }
 }

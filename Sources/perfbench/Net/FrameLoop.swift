@@ -7,18 +7,27 @@ import Virtqueue
 
 /// The driver's side of a measurement: sends bursts of frames, and takes back what the device is done with
 /// and what it has received.
+///
+/// It writes every frame before it sends it, and reads every one that has come, on either path, as a network's
+/// user does. Otherwise frames of `direct` would stay in the device's cache, and nobody else would touch them.
 struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable>: ~Copyable {
     var transmitter: NetTransmitter<Mapper>
     /// `nil` where nothing comes back.
     var receiver: NetReceiver<Mapper>?
     var device: Device
     var frames: FrameMemory
-    private let queueSize: Int
+    /// Who sends what is received, where it is not the driver.
+    let feed: FrameFeed?
+    /// Whether the driver sends, and whether what it sends comes back.
+    let sends: Bool
     private let comesBack: Bool
+    private let queueSize: Int
 
-    /// Frames that the device is done with, and that came back.
+    /// Frames that the device is done with, and that came.
     private(set) var sentCount = 0
     private(set) var receivedCount = 0
+    /// The sum of all words that came: so that nobody can leave the reading out.
+    private(set) var sum: UInt64 = 0
     /// How many buffers of the frame at hand have not come yet.
     private var missingBufferCount = 0
     private var poolFullCount = 0
@@ -30,11 +39,14 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
 
     init(
         transmitter: consuming NetTransmitter<Mapper>, receiver: consuming NetReceiver<Mapper>?,
-        device: consuming Device, frames: FrameMemory, queueSize: Int
+        device: consuming Device, frames: FrameMemory, queueSize: Int, sends: Bool = true,
+        feed: FrameFeed? = nil
     ) {
         self.transmitter = transmitter
-        comesBack = receiver != nil
+        comesBack = receiver != nil && feed == nil
         self.receiver = receiver
+        self.sends = sends
+        self.feed = feed
         self.device = device
         self.frames = frames
         self.queueSize = queueSize
@@ -42,48 +54,56 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
         self.receiver?.disableCalls()
     }
 
-    /// Keeps the queue full for a time.
+    /// Keeps the queue full for a time, and is fed meanwhile.
     mutating func run(burst: Int, seconds: Double) throws -> NetSample {
-        let target = queueSize - burst
-        var sample = NetSample()
+        try feed?.start()
+        let sample = try keepFull(burst: burst, seconds: seconds)
+        try feed?.stop()
+        try drain()
+        return sample
+    }
+
+    private mutating func keepFull(burst: Int, seconds: Double) throws -> NetSample {
+        let target = sends ? queueSize - burst : -1
         var isWarm = false
-        var begin = monotonicNanoseconds()
-        var phaseEnd = begin + Self.warmUpNanoseconds
-        var cpuBegin = device.cpuTime
-        var countBegin = doneCount
-        var now = begin
+        var begin = mark
+        var phaseEnd = monotonicNanoseconds() + Self.warmUpNanoseconds
         while !Interruption.isRequested {
-            now = monotonicNanoseconds()
-            if now >= phaseEnd {
+            // Where others have the processors nothing may have passed yet, which is no rate.
+            if monotonicNanoseconds() >= phaseEnd, doneCount > begin.frameCount {
                 if isWarm { break }
                 isWarm = true
-                countBegin = doneCount
-                poolFullCount = 0
-                cpuBegin = device.cpuTime
-                begin = monotonicNanoseconds()
-                phaseEnd = begin + UInt64(seconds * 1e9)
+                begin = mark
+                phaseEnd = begin.time + UInt64(seconds * 1e9)
             }
             let hasRoom = transmitter.inflightCount <= target
             if hasRoom { try send(burst) }
             if try !turn(), !hasRoom { try wait() }
         }
-        sample.frameCount = doneCount - countBegin
-        sample.seconds = Double(now - begin) / 1e9
-        sample.cpu = device.cpuTime - cpuBegin
-        sample.poolFullCount = poolFullCount
-        try drain()
-        return sample
+        return NetSample(from: begin, to: mark)
     }
 
-    /// Sends one frame at a time, and notes how long each takes there and back.
+    /// Where all counts are now. Of the processor's time, that of the thread that feeds is left out: it is
+    /// no part of what is measured.
+    private var mark: NetSample.Mark {
+        NetSample.Mark(
+            frameCount: doneCount, receivedCount: receivedCount, poolFullCount: poolFullCount,
+            refusedCount: feed?.refusedCount ?? 0,
+            cpu: device.cpuTime - (feed?.cpuTime ?? CPUTime(user: 0, system: 0)),
+            time: monotonicNanoseconds())
+    }
+
+    /// Sends one frame at a time, and notes how long each takes there and back, or, of one that is fed, until
+    /// it is here.
     mutating func measureLatency(seconds: Double, into latencies: inout LatencyHistogram) throws {
         let end = monotonicNanoseconds() + UInt64(seconds * 1e9)
         var now: UInt64 = 0
         while now < end, !Interruption.isRequested {
             let begin = monotonicNanoseconds()
-            let count = doneCount
-            try send(1)
-            while doneCount == count, !Interruption.isRequested {
+            let target = doneCount + (sends ? 1 : 0) + (feed != nil ? 1 : 0)
+            if sends { try send(1) }
+            try feed?.sendOne()
+            while doneCount < target, !Interruption.isRequested {
                 if try !turn() { try wait() }
             }
             now = monotonicNanoseconds()
@@ -94,26 +114,32 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
 
     /// Lets everything under way end.
     mutating func drain() throws {
-        while transmitter.inflightCount > 0 || comesBack && receivedCount < sentCount {
+        while transmitter.inflightCount > 0
+            || receivedCount < (comesBack ? sentCount : feed?.fedCount ?? 0)
+        {
             if try !turn() { try wait() }
         }
     }
 
     /// Ends the queues.
     mutating func end() {
+        // What it has failed by is known, or something else was first.
+        try? feed?.stop()
         device.end()
         transmitter.abandon()
         receiver?.end()
     }
 
-    /// What counts as done: a frame that came back, or, where none does, one that the device is done with.
-    private var doneCount: Int { comesBack ? receivedCount : sentCount }
+    /// What counts as done: a frame that came, or that the device is done with; one that comes back once.
+    private var doneCount: Int { comesBack ? receivedCount : sentCount &+ receivedCount }
 
     /// Makes frames available, as many as there is room for.
     @inline(__always)
     private mutating func send(_ count: Int) throws {
-        for _ in 0..<count {
-            guard try send(frames.transmit.next()) else { return }
+        for index in 0..<count {
+            let buffer = frames.transmit.next()
+            frames.write(buffer, UInt8(truncatingIfNeeded: index))
+            guard try send(buffer) else { return }
         }
     }
 
@@ -134,7 +160,11 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
     /// - Returns: whether there was anything of that.
     @inline(__always)
     private mutating func turn() throws -> Bool {
-        try turn { _ in }
+        var sum = sum
+        let frames = frames
+        let isBusy = try turn { sum &+= frames.read($0) }
+        self.sum = sum
+        return isBusy
     }
 
     /// Nothing has come back: lets others go on.
@@ -164,6 +194,7 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
             count &+= 1
         }
         guard count > 0 else { return false }
+        feed?.note(receivedCount: receivedCount)
         waitCount = 0
         return true
     }

@@ -7,7 +7,7 @@ import Virtqueue
 /// side by side, in contrast to those of a page cache.
 struct FrameMemory {
     let memory: HostMemory
-    let frameByteCount: Int
+    let format: FrameFormat
     /// Buffers to send from, each with a header and a frame.
     var transmit: GuestBuffers
     let receive: GuestRange
@@ -17,14 +17,11 @@ struct FrameMemory {
     /// device has it.
     static let bufferCountMax = 1024
 
-    /// Frames that no network stack of Linux takes for its own: of a type for experiments (IEEE 802, 0x88b5).
-    static let ethernetHeader: [UInt8] =
-        [0x02, 0, 0, 0, 0, 0x02] + [0x02, 0, 0, 0, 0, 0x01] + [0x88, 0xb5]
-
     /// - Parameter queueSize: how many buffers to receive into.
-    init(_ memory: HostMemory, frameByteCount: Int, queueSize: Int) {
+    init(_ memory: HostMemory, _ format: FrameFormat, queueSize: Int) {
         self.memory = memory
-        self.frameByteCount = frameByteCount
+        self.format = format
+        let frameByteCount = format.byteCount
         let spacing = NetQueueSetting.bufferByteCount(frameByteCount: frameByteCount)
         receiveBufferByteCount = NetQueueSetting.receiveBufferByteCount(
             frameByteCount: frameByteCount)
@@ -36,7 +33,7 @@ struct FrameMemory {
         receive = GuestRange(
             address: GuestAddress(GuestBuffers.base.rawValue + UInt64(count * spacing)),
             byteCount: receiveByteCount)
-        let start = [UInt8](repeating: 0, count: NetHeader.byteCount) + Self.ethernetHeader
+        let start = format.header.bytes + format.prefix
         for index in 0..<count { memory.store(start.span, at: index * spacing) }
     }
 
@@ -45,6 +42,24 @@ struct FrameMemory {
         let spacing = NetQueueSetting.bufferByteCount(frameByteCount: frameByteCount)
         return queueSize * NetQueueSetting.receiveBufferByteCount(frameByteCount: frameByteCount)
             + 2 * queueSize * spacing
+    }
+
+    /// Writes the payload of a frame, as who sends it has just done; its headers are there.
+    @inline(__always)
+    func write(_ buffer: GuestRange, _ value: UInt8) {
+        let start = NetHeader.byteCount &+ format.prefix.count
+        memory.fill(
+            at: GuestBuffers.offset(of: buffer) &+ start, byteCount: buffer.byteCount &- start,
+            with: value)
+    }
+
+    /// Reads every byte that has come, as who wants it does.
+    ///
+    /// - Returns: a sum of them.
+    @inline(__always)
+    func read(_ buffer: ReceivedBuffer) -> UInt64 {
+        // SAFETY: self keeps the memory.
+        unsafe memory.hostRange(offset: buffer.offset, byteCount: buffer.byteCount).sum()
     }
 
     /// Where in the memory a buffer to receive into begins.

@@ -5,6 +5,10 @@ import Virtqueue
 /// A device in this thread.
 struct LocalNetDevice: ~Copyable, NetDeviceEnd {
     private var pair: NetQueuePair
+    private var patience = Patience()
+
+    /// How long a wait in the kernel is at most.
+    private static let waitNanoseconds: Int64 = 100_000_000
 
     init(_ pair: consuming NetQueuePair) {
         self.pair = pair
@@ -17,21 +21,14 @@ struct LocalNetDevice: ~Copyable, NetDeviceEnd {
     }
 
     mutating func wait(_ count: Int) throws {
-        try pair.wait()
+        try pair.wait(timeoutNanoseconds: Self.waitNanoseconds)
+        guard patience.isOver(isFirst: count == 1) else { return }
+        throw CommandFailure(.unavailable, "no frame arrived within \(Patience.seconds) s")
     }
 
-    var drops: [String: Int] {
+    var drops: [String: Int]? {
         mutating get {
-            let statistics = pair.statistics
-            var drops: [String: Int] = [:]
-            for refusal in FrameRefusal.allCases {
-                drops["\(refusal)"] = statistics.transmit[refusal]
-            }
-            drops["rejected"] = statistics.transmit.rejectedCount
-            drops["filtered"] = statistics.receive.filteredCount
-            drops["receivedTooLong"] = statistics.receive.tooLongCount
-            drops["unexpectedOffload"] = statistics.receive.unexpectedOffloadCount
-            return drops.filter { $0.value > 0 }
+            Dictionary(pair.statistics.drops.map { ($0.reason, $0.count) }, uniquingKeysWith: +)
         }
     }
 

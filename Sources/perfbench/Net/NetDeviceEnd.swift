@@ -13,8 +13,8 @@ protocol NetDeviceEnd: ~Copyable {
     ///
     /// - Parameter count: how often in a row, from 1.
     mutating func wait(_ count: Int) throws
-    /// Frames that the device dropped until now, by reason; empty where it does not tell.
-    var drops: [String: Int] { mutating get }
+    /// Frames that the device has dropped, by reason; `nil` where it does not tell. To be asked for once.
+    var drops: [String: Int]? { mutating get throws }
     /// Lets go of the queues; nothing is under way.
     mutating func end()
 }

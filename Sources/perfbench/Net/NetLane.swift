@@ -22,17 +22,36 @@ enum NetSink: String, CaseIterable, ExpressibleByArgument, Codable {
     case drop
     /// What is sent is received.
     case loopback
+    /// A network interface of the host, by a TAP device.
+    case tap
 
-    /// Which frames are counted with it.
-    var direction: NetDirection { self == .loopback ? .both : .transmit }
+    /// Which frames can be counted with it, the usual ones first.
+    var directions: [NetDirection] {
+        switch self {
+        case .drop: [.transmit]
+        case .loopback: [.both]
+        case .tap: [.transmit, .receive, .both]
+        }
+    }
+
+    /// Lengths of frames to measure where nothing is said. 65536 bytes do not fit through a TAP device; the
+    /// next best is what Linux sends at most.
+    var frameByteCounts: [Int] {
+        [64, 512, 1514, 9000, self == .tap ? TapInterface.frameByteCountUsual : 65536]
+    }
 }
 
 /// Which frames are counted.
 enum NetDirection: String, CaseIterable, ExpressibleByArgument, Codable {
     /// Those that are sent.
     case transmit = "tx"
-    /// Those that are sent and come back.
+    /// Those that the host sends by the interface.
+    case receive = "rx"
+    /// Those that are sent and come back; with a TAP device, those that are sent and those that come.
     case both
+
+    var transmits: Bool { self != .receive }
+    var receives: Bool { self != .transmit }
 }
 
 /// One of the things that are compared: a path, by one way.
@@ -46,9 +65,22 @@ struct NetLane: Hashable {
 /// One point of the plan: all lanes are compared at it.
 struct NetCase: Hashable {
     let sink: NetSink
+    let direction: NetDirection
     let frameByteCount: Int
     let burst: Int
 
-    var direction: NetDirection { sink.direction }
-    var description: String { "\(sink.rawValue) \(ByteSize(frameByteCount)) ×\(burst)" }
+    var description: String {
+        "\(sink.rawValue) \(direction.rawValue) \(ByteSize(frameByteCount)) ×\(burst)"
+    }
+
+    /// How many copies a bounced frame takes, on the way in and on the way out; of frames both ways, half
+    /// of either.
+    var copies: [(direction: CopyFloor.Direction, count: Double)] {
+        switch (sink, direction) {
+        case (.tap, .both): [(.intoWindow, 0.5), (.outOfWindow, 0.5)]
+        case (_, .transmit): [(.intoWindow, 1)]
+        case (_, .receive): [(.outOfWindow, 1)]
+        case (_, .both): [(.intoWindow, 1), (.outOfWindow, 1)]
+        }
+    }
 }

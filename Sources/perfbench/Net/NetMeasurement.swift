@@ -52,14 +52,13 @@ struct NetMeasurement {
                 roundLatencies[lane] = latencies
             }
             var buffers = stand.frames(plan).transmit
-            var floor = stand.memories.floor.measure(
-                .intoWindow, buffers: &buffers, slotsInUse: plan.burst,
-                seconds: roundSeconds * Self.floorShare)
-            // There and back.
-            if plan.direction == .both {
-                floor += stand.memories.floor.measure(
-                    .outOfWindow, buffers: &buffers, slotsInUse: plan.burst,
-                    seconds: roundSeconds * Self.floorShare)
+            var floor = 0.0
+            for copy in plan.copies {
+                floor +=
+                    copy.count
+                    * stand.memories.floor.measure(
+                        copy.direction, buffers: &buffers, slotsInUse: plan.burst,
+                        seconds: roundSeconds * Self.floorShare)
             }
             if Interruption.isRequested { return }
             if warmUp.takes(samples.mapValues(\.nanosecondsPerFrame)) {

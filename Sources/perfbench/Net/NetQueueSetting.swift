@@ -4,6 +4,8 @@ import Virtqueue
 struct NetQueueSetting {
     let size: Int
     let isPacked: Bool
+    /// Whether the network completes checksums and segments, and the driver takes what is unfinished.
+    let hasOffloads: Bool
 
     /// What is asked for; a backend may have less.
     var features: VirtioFeatures {
@@ -11,6 +13,9 @@ struct NetQueueSetting {
             .version1, .accessPlatform, .eventIndex, .netMergeableBuffers,
         ]
         if isPacked { features.insert(.packedRing) }
+        if hasOffloads {
+            features.formUnion([.netChecksum, .netHostTSO4, .netGuestChecksum, .netGuestTSO4])
+        }
         return features
     }
 

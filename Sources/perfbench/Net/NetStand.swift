@@ -13,13 +13,12 @@ final class NetStand {
     let memories: Memories
     private let pool: BouncePool
     private let setting: NetQueueSetting
-    /// The process behind lanes by vhost-user.
-    private let backend: BackendProcess?
+    private let ends: NetEnds
 
-    init(memories: Memories, setting: NetQueueSetting, backend: BackendProcess?) throws {
+    init(memories: Memories, setting: NetQueueSetting, ends: NetEnds) throws {
         self.memories = memories
         self.setting = setting
-        self.backend = backend
+        self.ends = ends
         pool = try BouncePool(
             window: memories.window, at: Memories.windowBase, privateMemory: memories.guestMap)
     }
@@ -34,8 +33,15 @@ final class NetStand {
 
     /// The buffers of a case, as they are in guest memory.
     func frames(_ plan: NetCase) -> FrameMemory {
-        FrameMemory(
-            memories.guest, frameByteCount: plan.frameByteCount, queueSize: setting.size)
+        FrameMemory(memories.guest, format(plan), queueSize: setting.size)
+    }
+
+    /// What frames of a case are: on a TAP device, those that are longer than one packet may be are segmented
+    /// by it.
+    private func format(_ plan: NetCase) -> FrameFormat {
+        plan.sink == .tap && plan.frameByteCount > EthernetFrame.headerByteCount + ends.mtu
+            ? FrameFormat(segmented: plan.frameByteCount, mtu: ends.mtu)
+            : FrameFormat(plain: plan.frameByteCount)
     }
 
     /// - Parameter latencies: of frames there and back, in nanoseconds.
@@ -76,13 +82,21 @@ final class NetStand {
             features = frontend?.features.intersection(setting.features) ?? setting.features
         }
         let frames = frames(plan)
+        try check(features, for: frames.format, plan.direction)
         let layout = setting.layout(features: features)
+        let tap = ends.taps[lane.via]
+        let feed =
+            plan.direction.receives
+            ? try tap.map {
+                FrameFeed(
+                    try PacketSocket(interface: $0.name, receives: false), frames.format)
+            } : nil
         let transmitter = try NetTransmitter(
             mapper: try makeMapper(),
             memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
             features: features, slots: try makeSlots(lane, layout))
         var receiver: NetReceiver<Mapper>?
-        if plan.sink == .loopback {
+        if plan.direction.receives {
             receiver = try NetReceiver(
                 mapper: try makeMapper(),
                 memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
@@ -92,21 +106,22 @@ final class NetStand {
             transmitter.queueConfiguration, receiver?.queueConfiguration
         )
         do {
-            if let backend, let frontend {
+            if let backend = ends.backend, let frontend {
                 let device = try RemoteNetDevice(
                     backend, frontend, transmit: transmit, receive: receive)
                 var loop = FrameLoop(
                     transmitter: transmitter, receiver: receiver.take(), device: device,
-                    frames: frames, queueSize: layout.size)
+                    frames: frames, queueSize: layout.size, sends: plan.direction.transmits,
+                    feed: feed)
                 return try carryOut(task, plan, lane, &loop, &latencies)
             }
             let device = LocalNetDevice(
                 try NetQueuePair(
-                    plan.sink.connection, transmit: queueSetup(transmit, lane),
+                    ends.connection, transmit: queueSetup(transmit, lane),
                     receive: receive.map { queueSetup($0, lane) }))
             var loop = FrameLoop(
                 transmitter: transmitter, receiver: receiver.take(), device: device,
-                frames: frames, queueSize: layout.size)
+                frames: frames, queueSize: layout.size, sends: plan.direction.transmits, feed: feed)
             return try carryOut(task, plan, lane, &loop, &latencies)
         } catch {
             receiver?.end()
@@ -125,15 +140,53 @@ final class NetStand {
                 sample = try loop.run(burst: plan.burst, seconds: seconds)
                 try loop.measureLatency(seconds: latencySeconds, into: &latencies)
             case .verify(let frameCount):
-                try loop.verify(frameCount: frameCount, burst: plan.burst, lane: lane)
+                try verify(frameCount, plan, lane, &loop)
             }
-            sample.drops = loop.device.drops
+            sample.drops = try loop.device.drops
+            if sample.refusedCount > 0 {
+                sample.drops?["no room in the TAP device", default: 0] += sample.refusedCount
+            }
             loop.end()
             return sample
         } catch {
             loop.end()
             throw error
         }
+    }
+
+    /// Sends frames both ways, as far as there are any, and has them compared; a TAP device's interface is
+    /// to count as many as were sent.
+    private func verify<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable>(
+        _ frameCount: Int, _ plan: NetCase, _ lane: NetLane, _ loop: inout FrameLoop<Mapper, Device>
+    ) throws {
+        guard let tap = ends.taps[lane.via], loop.sends else {
+            return try loop.verify(frameCount: frameCount, burst: plan.burst, lane: lane)
+        }
+        let count = tap.receivedCount
+        try loop.verify(
+            frameCount: frameCount, burst: plan.burst, lane: lane,
+            arrivals: try PacketSocket(interface: tap.name, receives: true))
+        let arrived = tap.receivedCount - count
+        guard arrived == frameCount || Interruption.isRequested else {
+            throw CommandFailure(
+                .wrongData,
+                "verify: interface \(tap.name) has counted \(arrived) of \(frameCount) frames of "
+                    + "\(plan.frameByteCount) bytes \(lane.description)")
+        }
+    }
+
+    /// Whether the backend does what frames need.
+    private func check(
+        _ features: VirtioFeatures, for format: FrameFormat, _ direction: NetDirection
+    ) throws {
+        guard
+            direction.transmits && !features.isSuperset(of: format.transmitFeatures)
+                || direction.receives && !features.isSuperset(of: format.receiveFeatures)
+        else { return }
+        throw CommandFailure(
+            .unavailable,
+            "the backend does not segment, which frames of \(format.byteCount) bytes take on a TAP "
+                + "device; use --frame-size up to \(EthernetFrame.headerByteCount + ends.mtu)")
     }
 
     /// Where short frames are bounced to.
@@ -146,7 +199,7 @@ final class NetStand {
     }
 
     private func connect(_ lane: NetLane) throws -> VhostUserFrontend? {
-        guard let backend else { return nil }
+        guard let backend = ends.backend else { return nil }
         let frontend = try backend.connect()
         try frontend.negotiate(
             features: setting.features, protocolFeatures: BackendProcess.protocolFeatures)
@@ -164,14 +217,5 @@ final class NetStand {
     /// memory.
     private func deviceMap(_ lane: NetLane) -> MemoryMap {
         lane.path == .bounce ? memories.windowMap : memories.wholeMap
-    }
-}
-
-extension NetSink {
-    fileprivate var connection: NetConnection {
-        switch self {
-        case .drop: .drop
-        case .loopback: .loopback
-        }
     }
 }

@@ -10,14 +10,10 @@ struct RemoteNetDevice: ~Copyable, NetDeviceEnd {
     private let transmitKick: EventDescriptor
     private let receiveKick: EventDescriptor
     private let hasReceiveQueue: Bool
-    /// When a wait began, as soon as it is a long one.
-    private var waitBegin: UInt64 = 0
+    private var patience = Patience()
 
     static let receiveQueue = 0
     static let transmitQueue = 1
-
-    /// How long a backend may be without doing anything, in nanoseconds.
-    private static let patience: UInt64 = 10_000_000_000
 
     /// - Parameter frontend: it has agreed on features, and sent its memory.
     init(
@@ -42,7 +38,7 @@ struct RemoteNetDevice: ~Copyable, NetDeviceEnd {
     }
 
     var cpuTime: CPUTime { .now + backend.cpuTime }
-    var drops: [String: Int] { [:] }
+    var drops: [String: Int]? { get throws { try backend.newDrops() } }
 
     mutating func advance(kicksTransmit: Bool, kicksReceive: Bool) {
         if kicksTransmit { transmitKick.signal() }
@@ -54,13 +50,10 @@ struct RemoteNetDevice: ~Copyable, NetDeviceEnd {
         guard count & 0xfff == 0 else { return }
         // There may be fewer processors than threads.
         AdaptivePoll.yield()
-        let now = AdaptivePoll.now()
-        if count == 0x1000 { waitBegin = now }
-        guard !backend.isAlive || now - waitBegin > Self.patience else { return }
+        guard backend.isAlive else { throw CommandFailure(.unavailable, "the backend is gone") }
+        guard patience.isOver(isFirst: count == 0x1000) else { return }
         throw CommandFailure(
-            .unavailable,
-            backend.isAlive
-                ? "the backend did nothing with a frame within 10 s" : "the backend is gone")
+            .unavailable, "the backend did nothing with a frame within \(Patience.seconds) s")
     }
 
     mutating func end() {

@@ -10,10 +10,12 @@ struct NetRun: Codable {
     let rounds: Int
     /// Rounds before those, which were discarded (``WarmUp``).
     var warmupRounds: Int?
-    /// Frames a second; of frames that come back, each counts once.
+    /// Frames a second, sent and received ones together; of frames that come back, each counts once.
     let pps: Estimate
     /// The rate of every round, in order.
     let ppsOfRounds: [Double]
+    /// How many of them came, where frames go both ways by a TAP device.
+    let receivedPps: Double?
     /// Bits a second of frames, without headers of virtio and without gaps.
     let bps: Double
     /// CPU time of driver and device together; threads that look for work use all the time there is.
@@ -22,8 +24,8 @@ struct NetRun: Codable {
     /// From making one frame to having it back, or its buffer, with no other under way.
     let roundTripNs: BlockRun.Latency
     let poolFull: Int
-    /// Frames that were dropped, by reason.
-    let drops: [String: Int]
+    /// Frames that were dropped, by reason; left out where the backend does not tell.
+    let drops: [String: Int]?
 
     init(
         _ result: NetMeasurement.CaseResult, lane: NetLane, samples: [NetSample],
@@ -39,13 +41,17 @@ struct NetRun: Codable {
         warmupRounds = result.warmUpRoundCount
         pps = Estimate(samples.map(\.framesPerSecond))
         ppsOfRounds = samples.map(\.framesPerSecond)
+        receivedPps =
+            sink == .tap && direction == .both
+            ? Estimate(samples.map(\.receivedPerSecond)).median : nil
         bps = pps.median * Double(result.plan.frameByteCount) * 8
         cpuNsPerFrame = Estimate(samples.map(\.cpuNanosecondsPerFrame))
         cpuNsPerFrameOfRounds = samples.map(\.cpuNanosecondsPerFrame)
         roundTripNs = BlockRun.Latency(latencies)
         poolFull = samples.reduce(0) { $0 + $1.poolFullCount }
-        drops = samples.reduce(into: [:]) { sum, sample in
-            sum.merge(sample.drops, uniquingKeysWith: +)
+        drops = samples.reduce([:]) { sum, sample in
+            guard let drops = sample.drops else { return nil }
+            return sum?.merging(drops, uniquingKeysWith: +)
         }
     }
 }

@@ -12,9 +12,9 @@ extension NetRun: ReportedRun {
         [
             Measure("pps", pps), Measure("bps", bps), Measure("cpu_ns_per_frame", cpuNsPerFrame),
         ] + Measure.percentiles("round_trip_ns", roundTripNs) + [
-            Measure("pool_full", Double(poolFull)),
-            Measure("drops", Double(drops.values.reduce(0, +))),
-        ]
+            Measure("pool_full", Double(poolFull))
+        ] + (receivedPps.map { [Measure("received_pps", $0)] } ?? [])
+            + (drops.map { [Measure("drops", Double($0.values.reduce(0, +)))] } ?? [])
     }
 
     func isNumerator(of ratio: Ratio) -> Bool {

@@ -39,13 +39,15 @@ extension Report where Run == NetRun {
         noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
             "Ratios and differences are of the same round.",
             "CPU time is of driver and device together; over vhost-user both look for work all the time.",
+            "On every path the driver writes each frame before it sends it, and reads each that has come.",
             "added: what a frame takes longer than direct, by the clock, and in CPU time; that in copies of"
                 + " the frame by memcpy, too (ns in parentheses).",
         ]
     }
 
     private func dropsText(_ run: NetRun) -> String {
-        run.drops.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+        guard let drops = run.drops else { return "unknown" }
+        return drops.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
             .joined(separator: ", ")
     }
 

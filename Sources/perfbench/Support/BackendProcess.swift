@@ -14,8 +14,14 @@ final class BackendProcess {
     private let isOwn: Bool
     /// Whether it has ended, and its number may be another's.
     private var isReaped = false
+    /// How it has ended, where it has (`waitpid(2)`).
+    private var exitStatus: Int32 = 0
     /// What the socket is in, where it is this run's.
     private let directory: TemporaryDirectory?
+    /// What it says on standard error, where that is read.
+    private let log: BackendLog?
+    /// What of its drops was reported already (``newDrops()``).
+    var reportedDrops: [String: Int] = [:]
 
     static let protocolFeatures: ProtocolFeatures = [.replyAcknowledgement, .configuration]
 
@@ -26,13 +32,16 @@ final class BackendProcess {
         self.socket = socket
         isOwn = false
         directory = nil
+        log = nil
         pid = try Self.peer(of: socket)
     }
 
     /// Starts a `bounced`, which is looked for beside this program.
     ///
-    /// - Parameter arguments: its command, and that one's options but for the socket.
-    init(running arguments: [String]) throws {
+    /// - Parameters:
+    ///   - arguments: its command, and that one's options but for the socket.
+    ///   - readsLog: whether what it says is read instead of being shown as it comes (``newReport()``).
+    init(running arguments: [String], readsLog: Bool = false) throws {
         let program = Programs.directory.appending("bounced")
         guard FileManager.default.isExecutableFile(atPath: program.string) else {
             throw CommandFailure(
@@ -44,21 +53,23 @@ final class BackendProcess {
         socket = directory.path.appending("socket")
         self.directory = directory
         isOwn = true
+        log = readsLog ? try BackendLog(directory.path.appending("log")) : nil
         pid = try ChildProcess(
             [program.string] + arguments
-                + ["--socket-path", socket.string, "--log-level", "warning"]
+                + ["--socket-path", socket.string, "--log-level", "warning"],
+            standardError: log?.file
         ).pid
         try waitUntilServing()
     }
 
     deinit {
         guard isOwn, let pid else { return }
-        var status: Int32 = 0
         if !isReaped {
             kill(pid, SIGTERM)
-            // SAFETY: `status` is a local.
-            _ = unsafe waitpid(pid, &status, 0)
+            // SAFETY: a property of this object, which nobody else has now.
+            _ = unsafe waitpid(pid, &exitStatus, 0)
         }
+        _ = log?.takeReport()
     }
 
     /// Connects to it.
@@ -71,9 +82,8 @@ final class BackendProcess {
         guard let pid else { return true }
         guard isOwn else { return kill(pid, 0) == 0 }
         guard !isReaped else { return false }
-        var status: Int32 = 0
-        // SAFETY: `status` is a local.
-        isReaped = unsafe waitpid(pid, &status, WNOHANG) != 0
+        // SAFETY: `exitStatus` lives for the call.
+        isReaped = unsafe waitpid(pid, &exitStatus, WNOHANG) != 0
         return !isReaped
     }
 
@@ -85,7 +95,30 @@ final class BackendProcess {
             if (try? connect()) != nil { return }
             usleep(1000)
         }
+        if isReaped, let reason = log?.takeReason(), exitStatus & 0x7f == 0,
+            let status = ExitStatus(rawValue: exitStatus >> 8 & 0xff)
+        {
+            throw CommandFailure(status, reason)
+        }
         throw CommandFailure(.unavailable, "the backend that was started does not serve its socket")
+    }
+
+    /// Has the process print its statistics.
+    ///
+    /// - Returns: the lines; `nil` where it is not this run's, or what it says is not read.
+    func newReport() throws -> [String]? {
+        guard isOwn, let pid, let log else { return nil }
+        // What was printed before is of no interest.
+        _ = log.takeReport()
+        guard isAlive, kill(pid, SIGUSR1) == 0 else {
+            throw CommandFailure(.unavailable, "the backend is gone")
+        }
+        for _ in 0..<Self.startMilliseconds {
+            let lines = log.takeReport()
+            if !lines.isEmpty { return lines }
+            usleep(1000)
+        }
+        throw CommandFailure(.unavailable, "the backend does not print its statistics on SIGUSR1")
     }
 
     /// The process that listens at a path.

@@ -11,7 +11,10 @@ struct ChildProcess: ~Copyable {
     /// - Parameters:
     ///   - words: its path, and its arguments.
     ///   - messages: the file that its standard output and error go to; `nil` for those of this program.
-    init(_ words: [String], messages: FilePath? = nil) throws(CommandFailure) {
+    ///   - standardError: where its standard error goes, if not there.
+    init(
+        _ words: [String], messages: FilePath? = nil, standardError: FileDescriptor? = nil
+    ) throws(CommandFailure) {
         var pid: pid_t = 0
         // SAFETY: copies of the words, ended by nil, and of what is done to files, that live for the calls.
         var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
@@ -23,6 +26,10 @@ struct ChildProcess: ~Copyable {
             unsafe posix_spawn_file_actions_addopen(
                 &actions, STDOUT_FILENO, messages.string, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
             unsafe posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+        }
+        if let standardError {
+            unsafe posix_spawn_file_actions_adddup2(
+                &actions, standardError.rawValue, STDERR_FILENO)
         }
         let result = unsafe posix_spawn(&pid, words[0], &actions, nil, &arguments, environ)
         guard result == 0 else {

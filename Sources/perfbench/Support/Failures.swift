@@ -8,11 +8,14 @@ extension ExitStatus {
         [
             .usage: "the command line asks for something that cannot be",
             .wrongData: "--verify found data that differs",
-            .noInput: "the file does not exist, is no file, or is too small",
-            .unavailable: "the system does not permit io_uring, or lacks memory",
+            .noInput: "the file or TAP device does not exist, is none, or is too small",
+            .unavailable:
+                "the system does not permit io_uring, lacks memory, has no TAP devices, or that of --tap is "
+                + "down",
             .cannotCreate: "the temporary file or the output file cannot be created",
             .ioError: "a request failed, or the disk is full",
-            .noPermission: "the file may not be read, or not be written",
+            .noPermission:
+                "the file may not be read, or not be written; TAP devices may not be made or used",
             .interrupted: "interrupted; what was measured until then was printed",
         ])
 
@@ -29,6 +32,16 @@ extension ExitStatus {
             .cannotCreate: "a file cannot be created",
             .ioError: "a run failed, or the disk is full",
             .interrupted: "interrupted; what was measured until then was printed",
+        ])
+
+    static let guestDocumentation = documentation(
+        success: "told to stop",
+        [
+            .usage: "the command line asks for what cannot be, or the window is too small",
+            .noInput: "nobody listens at the socket, or the name is that of another interface",
+            .unavailable: "the backend cannot be used, or is gone; or there are no TAP devices",
+            .ioError: "the TAP device is gone, or the backend broke a rule",
+            .noPermission: "the TAP device may not be used, or is in use",
         ])
 }
 

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import NetBackend
 import SharedMemory
+import TestSupport
 import Virtqueue
 
 extension Machine {
@@ -13,117 +14,83 @@ extension Machine {
         return (try? PacketSocket(interface: tap.name)) != nil
     }()
 
+    /// Whether this kernel segments UDP that a TAP device gives it (Linux 6.2).
+    static let hasUSO: Bool =
+        (try? TapDevice(name: tapName())).map {
+            NetDevice(.tap($0)).features.contains(.netHostUSO)
+        } ?? false
+
     /// A name that no other test, and no other process, uses.
     static func tapName() -> String {
         "bnt\(getpid() % 1_000_000)x\(UInt16.random(in: 0...9999))"
     }
 }
 
-struct NotToBeHad: Error {}
-
-/// Sends and receives whole frames by an interface (`packet(7)`).
-final class PacketSocket {
-    private let descriptor: Int32
-
-    private static let protocolOfAll: UInt16 = 3
-
-    init(interface: String) throws {
-        // The kernel's own frames would come in between.
-        try? "1".write(
-            toFile: "/proc/sys/net/ipv6/conf/\(interface)/disable_ipv6", atomically: false,
-            encoding: .utf8)
-        let index = try String(
-            contentsOfFile: "/sys/class/net/\(interface)/ifindex", encoding: .utf8)
-        guard let index = Int32(index.trimmingCharacters(in: .whitespacesAndNewlines)) else {
-            throw NotToBeHad()
-        }
-        descriptor = socket(
-            AF_PACKET, Int32(SOCK_RAW.rawValue), Int32(Self.protocolOfAll.bigEndian))
-        guard descriptor >= 0 else { throw NotToBeHad() }
-        // `struct sockaddr_ll`, which Glibc's module does not have: family, protocol, interface.
-        let address =
-            bytes(UInt16(AF_PACKET)) + bytes(Self.protocolOfAll.bigEndian) + bytes(index)
-            + [UInt8](repeating: 0, count: 12)
-        var timeout = timeval(tv_sec: 5, tv_usec: 0)
-        // SAFETY: the address and the time live for the calls, and are as long as is said.
-        let result = unsafe address.withUnsafeBytes { address in
-            unsafe bind(
-                descriptor, address.baseAddress?.assumingMemoryBound(to: sockaddr.self),
-                socklen_t(address.count))
-        }
-        unsafe setsockopt(
-            descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
-        guard result == 0 else { throw NotToBeHad() }
-    }
-
-    deinit {
-        close(descriptor)
-    }
-
-    func send(_ frame: [UInt8]) -> Bool {
-        // SAFETY: the array lives for the call.
-        unsafe Glibc.send(descriptor, frame, frame.count, 0) == frame.count
-    }
-
-    /// The next frame of a test that came by the interface; `nil` where none did in time.
-    func receive() -> [UInt8]? {
-        var buffer = [UInt8](repeating: 0, count: 70_000)
-        while true {
-            // SAFETY: the array has as much room.
-            let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
-            // A process that was stopped meanwhile is interrupted, in spite of everything.
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return nil }
-            if isTestFrame(buffer) { return Array(buffer.prefix(count)) }
-        }
-    }
-}
-
-private func bytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
-    (0..<Value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-}
-
-private let testSender = MACAddress(rawValue: 0x5254_0000_0077)
-
-/// Whether a frame is of a test, by its sender: the kernel sends some of its own.
-func isTestFrame(_ bytes: [UInt8]) -> Bool {
-    bytes.count >= 14 && Array(bytes[6..<12]) == testSender.bytes
-}
-
-/// A frame of a type that is for experiments (`ETH_P_802_EX1`).
-func testFrame(
-    _ count: Int, seed: UInt64, to destination: MACAddress = MACAddress(rawValue: 0x5254_0000_0001)
-) -> [UInt8] {
-    destination.bytes + testSender.bytes + [0x88, 0xb5] + frameBytes(count - 14, seed: seed)
-}
-
 /// A frame of TCP over IPv4, with no sum in its TCP header.
 func tcpFrame(payload: [UInt8]) -> [UInt8] {
-    let length = 40 + payload.count
+    let header: [UInt8] = [
+        0, 80, 0, 90, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0,
+    ]
+    return ipFrame(of: 6, header + payload)
+}
+
+/// A frame of UDP over IPv4, with no sum in its UDP header.
+func udpFrame(payload: [UInt8]) -> [UInt8] {
+    let length = 8 + payload.count
+    return ipFrame(
+        of: 17, [0, 80, 0, 90, UInt8(length >> 8), UInt8(length & 255), 0, 0] + payload)
+}
+
+private func ipFrame(of transport: UInt8, _ packet: [UInt8]) -> [UInt8] {
+    let length = 20 + packet.count
     var ip: [UInt8] = [
-        0x45, 0, UInt8(length >> 8), UInt8(length & 255), 0, 1, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1,
+        0x45, 0, UInt8(length >> 8), UInt8(length & 255), 0, 1, 0x40, 0, 64, transport, 0,
+        0, 192, 0, 2, 1,
         192, 0, 2, 2,
     ]
     var sum = 0
     for index in stride(from: 0, to: 20, by: 2) { sum += Int(ip[index]) << 8 | Int(ip[index + 1]) }
     while sum > 0xffff { sum = sum & 0xffff + sum >> 16 }
     (ip[10], ip[11]) = (UInt8(~sum >> 8 & 255), UInt8(~sum & 255))
-    let tcp: [UInt8] = [0, 80, 0, 90, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]
-    return MACAddress(rawValue: 0x5254_0000_0001).bytes + testSender.bytes + [8, 0] + ip + tcp
-        + payload
+    return MACAddress(rawValue: 0x5254_0000_0001).bytes + testFrameSender.bytes + [8, 0] + ip
+        + packet
 }
 
-/// Deletes an interface, whoever has it open.
-func deleteInterface(_ name: String) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["ip", "link", "delete", name]
-    try process.run()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw NotToBeHad() }
+/// Sends a datagram by UDP that the kernel, or who is behind it, is to cut into several.
+///
+/// - Parameter segment: how long each of them is to be, in bytes.
+func sendDatagrams(_ payload: [UInt8], segment: Int32, to address: String) throws {
+    let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    defer { close(descriptor) }
+    var segment = segment
+    var target = sockaddr_in()
+    target.sin_family = sa_family_t(AF_INET)
+    target.sin_port = UInt16(9).bigEndian
+    let (udp, udpSegment) = (Int32(IPPROTO_UDP), Int32(103))
+    // SAFETY: the string and the locals live for the calls, and are as long as is said.
+    target.sin_addr.s_addr = unsafe inet_addr(address)
+    let count = unsafe withUnsafePointer(to: &target) { target in
+        unsafe setsockopt(descriptor, udp, udpSegment, &segment, 4)
+        return unsafe target.withMemoryRebound(to: sockaddr.self, capacity: 1) { target in
+            unsafe sendto(
+                descriptor, payload, payload.count, 0, target,
+                socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+    }
+    guard count == payload.count else { throw NotToBeHad("UDP segmentation") }
 }
 
 extension NetDeviceBench {
+    /// Waits for the next frame of UDP over IPv4.
+    mutating func udpFrameReceived() throws -> (header: NetHeader, bytes: [UInt8])? {
+        while let frame = try frame() {
+            if frame.bytes.count > 34, frame.bytes[12...13] == [8, 0], frame.bytes[23] == 17 {
+                return frame
+            }
+        }
+        return nil
+    }
+
     /// Waits for the next frame of a test.
     mutating func testFrameReceived() throws -> [UInt8]? {
         while let frame = try frame() {

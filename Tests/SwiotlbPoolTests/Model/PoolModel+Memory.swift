@@ -10,7 +10,7 @@ extension PoolModel {
     func deviceWrite(_ operation: ModelOperation) {
         guard let index = choose(operation.a, { _ in true }) else { return }
         let holding = holdings[index]
-        let byteCount = operation.b % (min(holding.byteCount, 2000) + 1)
+        let byteCount = 1 + operation.b % min(holding.byteCount, 2000)
         var generator = SeededGenerator(seed: UInt64(operation.c))
         let offset = operation.c % (holding.byteCount - byteCount + 1)
         write(generator.bytes(byteCount), atDeviceOffset: holding.deviceOffset + offset)

@@ -106,6 +106,20 @@ extension PoolModel {
 
     /// Takes in what reservations were told, and checks that nobody waits in vain.
     func settleReservations() {
+        takeOutcomes()
+        // One at a time: the pool has granted the others while these were taken, and grants again for
+        // each that is given back.
+        while failure == nil, !unwanted.isEmpty {
+            let entry = unwanted.removeFirst()
+            quotaUsed[entry.mapper.setting.owner] -= entry.need.slotCount
+            require(entry.reservation?.cancel() == false, "a reservation was granted and waits")
+            takeOutcomes()
+        }
+        guard failure == nil, let next else { return }
+        require(!fits(next.need), "reservation \(next.number) waits for slots that are free")
+    }
+
+    private func takeOutcomes() {
         while failure == nil, let (number, outcome) = outcomes.popFirst() {
             guard let index = waiting.firstIndex(where: { $0.number == number }) else {
                 return fail("reservation \(number) was told twice")
@@ -125,8 +139,6 @@ extension PoolModel {
                 granted(entry, reservation)
             }
         }
-        guard failure == nil, let next else { return }
-        require(!fits(next.need), "reservation \(next.number) waits for slots that are free")
     }
 
     private func granted(_ entry: ModelReservation, _ reservation: SlotReservation) {
@@ -135,7 +147,8 @@ extension PoolModel {
         require(hasQuota(owner, entry.need.slotCount), "a grant beyond the quota")
         guard entry.number % 4 > 0 else {
             // The driver does not want it any more.
-            require(!reservation.cancel(), "a reservation was granted and waits")
+            quotaUsed[owner] += entry.need.slotCount
+            unwanted.append(entry)
             return
         }
         do throws(ReservationFailure) {

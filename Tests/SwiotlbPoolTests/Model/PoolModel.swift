@@ -54,6 +54,8 @@ final class PoolModel {
     var chosen: Int?
     // Reservations, in order.
     var waiting: [ModelReservation] = []
+    /// Granted, and to be given back.
+    var unwanted: [ModelReservation] = []
     let outcomes = OutcomeSink()
 
     init(_ setting: ModelSetting) throws {

@@ -120,6 +120,18 @@ import Virtqueue
         #expect(throws: VhostUserError.notNegotiated(.mtu)) { try other.setMTU(1500) }
     }
 
+    @Test func driverIsAnnouncedByADeviceThatCan() throws {
+        let stand = try BackendStand()
+        let frontend = try stand.negotiated()
+        let address = MACAddress(rawValue: 0x5254_0012_3456)
+        try frontend.announce(address)
+        #expect(stand.device.takeCalls() == [.announce(address)])
+        #expect(throws: VhostUserError.failed(.announce)) { try frontend.announce(.broadcast) }
+        #expect(stand.device.takeCalls() == [])
+        let other = try BackendStand(MockDevice(canAnnounce: false)).negotiated()
+        #expect(throws: VhostUserError.notNegotiated(.announcement)) { try other.announce(address) }
+    }
+
     @Test func logIsHandedToQueuesWhileItIsWanted() throws {
         let stand = try BackendStand()
         let guest = try GuestMemory()

@@ -57,7 +57,7 @@ import Virtqueue
         let stand = try BackendStand()
         #expect(try stand.send(.setProtocolFeatures(.replyAcknowledgement)) == 0)
         #expect(try stand.send(code: 1000, payload: [1, 2, 3]) != 0)
-        #expect(try stand.send(code: 19, payload: [UInt8](repeating: 0, count: 8)) != 0)
+        #expect(try stand.send(code: 22, payload: [UInt8](repeating: 0, count: 8)) != 0)
         // The connection goes on.
         #expect(try stand.send(.setOwner) == 0)
         #expect(stand.finish() == nil)

@@ -8,6 +8,7 @@ import Virtqueue
         guestAddress: 0x1000, byteCount: 0x2000, userAddress: 0x7f00_0000_1000, mmapOffset: 0x3000)
     static let inflight = InflightDescription(
         byteCount: 4096, mmapOffset: 64, queueCount: 3, queueSize: 128)
+    static let address = MACAddress(rawValue: 0x5254_0012_3456)
     static let part = ConfigurationPart(offset: 8, flags: 1, bytes: [1, 2, 3])
 
     /// Each request once, with values that differ in every field.
@@ -24,7 +25,8 @@ import Virtqueue
         .setVringCall(VringDescriptor(index: 0, isAttached: false)),
         .setVringError(VringDescriptor(index: 7, isAttached: true)),
         .getProtocolFeatures, .setProtocolFeatures([.configuration, .status]), .getQueueCount,
-        .setVringEnabled(VringState(index: 1, value: 1)), .setMTU(1500), .setBackendChannel,
+        .setVringEnabled(VringState(index: 1, value: 1)), .announce(address), .setMTU(1500),
+        .setBackendChannel,
         .getConfiguration(part), .setConfiguration(part), .getInflight(inflight),
         .setInflight(inflight), .resetDevice, .getMemorySlotCount, .addRegion(region),
         .removeRegion(region), .setStatus(0xf), .getStatus,
@@ -93,6 +95,10 @@ import Virtqueue
         #expect(words(.setVringKick(VringDescriptor(index: 3, isAttached: true))) == [3])
         #expect(words(.setVringKick(VringDescriptor(index: 3, isAttached: false))) == [0x103])
         #expect(words(.setLogBase(LogDescription(byteCount: 9, mmapOffset: 8))) == [9, 8])
+        #expect(
+            FrontendRequest.announce(Self.address).payload == [
+                0x52, 0x54, 0, 0x12, 0x34, 0x56, 0, 0,
+            ])
         #expect(words(.getInflight(Self.inflight)) == [4096, 64, 128 << 16 | 3])
         #expect(
             FrontendRequest.getConfiguration(Self.part).payload
@@ -160,7 +166,21 @@ import Virtqueue
         }
     }
 
-    @Test(arguments: [0, 19, 22, 23, 26, 30, 33, 35, 41, .max] as [UInt32])
+    @Test(arguments: [MACAddress.broadcast, MACAddress(rawValue: 0)])
+    func addressThatNoInterfaceHasIsNotAnnounced(address: MACAddress) {
+        #expect(throws: MalformedMessage.value(request: 19)) {
+            try FrontendRequest(
+                code: 19, payload: FrontendRequest.announce(address).payload, descriptorCount: 0)
+        }
+    }
+
+    @Test func whatStandsBehindAnAnnouncedAddressHasNoMeaning() throws {
+        let payload = Self.address.bytes + [1, 2]
+        let request = try FrontendRequest(code: 19, payload: payload, descriptorCount: 0)
+        #expect(request == .announce(Self.address))
+    }
+
+    @Test(arguments: [0, 22, 23, 26, 30, 33, 35, 41, .max] as [UInt32])
     func requestsOfOtherExtensionsAreUnknown(code: UInt32) {
         #expect(throws: MalformedMessage.unknownRequest(code)) {
             try FrontendRequest(code: code, payload: [], descriptorCount: 0)

@@ -9,6 +9,7 @@ final class MockDevice: VirtioDevice {
         case stop(Int)
         case setCall(Int, isNil: Bool)
         case setConfiguration(offset: Int, [UInt8])
+        case announce(MACAddress)
         case reset
     }
 
@@ -25,18 +26,21 @@ final class MockDevice: VirtioDevice {
     let queueCountMax: Int
     let queueSizeMax: Int
     let mtuMax: Int?
+    let canAnnounce: Bool
     private let state: Mutex<State>
 
     init(
         features: VirtioFeatures = [
             .version1, .eventIndex, .indirectDescriptors, .accessPlatform, .packedRing, .logAll,
         ],
-        queueCountMax: Int = 4, queueSizeMax: Int = 256, mtuMax: Int? = 1500
+        queueCountMax: Int = 4, queueSizeMax: Int = 256, mtuMax: Int? = 1500,
+        canAnnounce: Bool = true
     ) {
         self.features = features
         self.queueCountMax = queueCountMax
         self.queueSizeMax = queueSizeMax
         self.mtuMax = mtuMax
+        self.canAnnounce = canAnnounce
         state = Mutex(State(configuration: (0..<60).map { UInt8($0) }))
     }
 
@@ -119,6 +123,10 @@ final class MockDevice: VirtioDevice {
             $0.calls.append(.setCall(index, isNil: call == nil))
             $0.running[index]?.call = call
         }
+    }
+
+    func announce(_ address: MACAddress) {
+        state.withLock { $0.calls.append(.announce(address)) }
     }
 
     func reset() {
