@@ -40,6 +40,24 @@ struct TapTests {
         #expect(statistics.receive.frameCount >= 100)
     }
 
+    @Test(
+        "Frames leave as they are, copied or not, in one piece or in several",
+        arguments: [[], [12], [5, 700], [20, 21, 800, 1500]])
+    func pieces(cuts: [Int]) throws {
+        let tap = try TapDevice(name: Machine.tapName())
+        try tap.setUp(true)
+        var bench = try NetDeviceBench(NetDevice(.tap(tap)))
+        let socket = try PacketSocket(interface: tap.name)
+        try bench.start()
+        // Up to 1588 bytes they are copied behind their headers.
+        for length in [1495, 1587, 1588, 1589, 4000] {
+            let frame = testFrame(length, seed: UInt64(length))
+            bench.send(frame, cutAt: cuts)
+            #expect(socket.receive() == frame)
+            #expect(try bench.sent(1))
+        }
+    }
+
     @Test("What has no buffer waits in the TAP, in order")
     func heldBack() throws {
         let tap = try TapDevice(name: Machine.tapName())

@@ -14,10 +14,20 @@ struct FrameLoopTests {
     private static let lane = NetLane(via: .virtqueue, path: .direct)
 
     /// A loop over a loopback in this thread.
-    ///
-    /// - Parameter tamper: what is done to the guest's memory after each turn of the device.
+    private typealias Loop = FrameLoop<IdentityMapper, TamperedDevice>
+
     private func verify(
         frameByteCount: Int, tamper: @escaping (HostMemory, FrameMemory) -> Void
+    ) throws {
+        try withLoop(frameByteCount: frameByteCount, tamper: tamper) { loop, _ in
+            try loop.verify(frameCount: 100, burst: 4, lane: Self.lane)
+        }
+    }
+
+    /// - Parameter tamper: what is done to the guest's memory after each turn of the device.
+    private func withLoop(
+        frameByteCount: Int, tamper: @escaping (HostMemory, FrameMemory) -> Void = { _, _ in },
+        _ body: (inout Loop, HostMemory) throws -> Void
     ) throws {
         let guest = try HostMemory.anonymous(byteCount: 1 << 20)
         let window = try HostMemory.window(byteCount: 1 << 20)
@@ -50,7 +60,26 @@ struct FrameLoopTests {
             device: TamperedDevice(LocalNetDevice(pair)) { tamper(guest, frames) },
             frames: frames, queueSize: 16)
         defer { loop.end() }
-        try loop.verify(frameCount: 100, burst: 4, lane: Self.lane)
+        try body(&loop, guest)
+    }
+
+    @Test func `frames are written before they are sent, and read when they have come`() throws {
+        try withLoop(frameByteCount: 200) { loop, guest in
+            let sample = try loop.run(burst: 4, seconds: 0.001)
+            #expect(sample.frameCount > 0 && sample.frameCount == sample.receivedCount)
+            // Of a burst the n-th is filled with n.
+            let buffer = GuestBuffers.offset(of: loop.frames.transmit.first)
+            let bytes = guest.bytes(at: buffer, byteCount: NetHeader.byteCount + 200)
+            let format = loop.frames.format
+            #expect(Array(bytes.prefix(26)) == format.header.bytes + format.prefix)
+            #expect(Set(bytes.dropFirst(26)).count == 1)
+            let written = (0..<loop.frames.transmit.count).map {
+                guest.bytes(at: $0 * loop.frames.transmit.spacing + 211, byteCount: 1)[0]
+            }
+            #expect(Set(written) == [0, 1, 2, 3])
+            let read = loop.sum
+            #expect(read > 0)
+        }
     }
 
     @Test(arguments: [14, 64, 1514, 9000])

@@ -191,9 +191,9 @@ struct BlockCommand: ParsableCommand {
             try verification.run(blockSize.items.map(\.byteCount))
         }
 
-        let run = try CaseRun(
-            cases, beginning: { BlockMeasurement.CaseResult(plan: $0) },
-            measuring: { try measurement.measure(on: stand, progress: &progress, result: &$0) })
+        let run = try CaseRun(cases.map { BlockMeasurement.CaseResult(plan: $0) }) {
+            try measurement.measure(on: stand, progress: &progress, result: &$0)
+        }
         progress.clear()
         let report = Report(
             run.results, on: stand, lanes: lanes, host: facts(stand, storage),

@@ -9,12 +9,10 @@ struct CaseRun<Result> {
 
     /// Measures cases until one fails or the run is interrupted. A case that fails keeps what was measured
     /// until then.
-    init<Plan>(
-        _ plans: [Plan], beginning begin: (Plan) -> Result,
-        measuring measure: (inout Result) throws -> Void
-    ) rethrows {
-        for plan in plans where failure == nil && !Interruption.isRequested {
-            var result = begin(plan)
+    ///
+    /// - Parameter cases: results that nothing was measured of yet.
+    init(_ cases: [Result], _ measure: (inout Result) throws -> Void) rethrows {
+        for var result in cases where failure == nil && !Interruption.isRequested {
             do {
                 try measure(&result)
             } catch let error as CommandFailure {

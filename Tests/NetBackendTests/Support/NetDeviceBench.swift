@@ -62,13 +62,19 @@ struct NetDeviceBench: ~Copyable {
     }
 
     /// Makes a frame available.
-    mutating func send(_ frame: [UInt8], _ header: NetHeader = NetHeader()) {
+    ///
+    /// - Parameter cuts: where its buffer is cut into parts, counted from the header's start.
+    mutating func send(
+        _ frame: [UInt8], _ header: NetHeader = NetHeader(), cutAt cuts: [Int] = []
+    ) {
         let bytes = header.bytes + frame
         if next + bytes.count > memory.byteCount / 2 { next = 3 * Self.ringByteCount }
         memory.store(bytes.span, at: next)
-        let parts = [GuestRange(address: Self.address(next), byteCount: bytes.count)]
+        let parts = zip([0] + cuts, cuts + [bytes.count]).map { begin, end in
+            GuestRange(address: Self.address(next + begin), byteCount: end - begin)
+        }
         next += bytes.count
-        let isAdded = transmit.add(parts.span, readableCount: 1, tag: 0)
+        let isAdded = transmit.add(parts.span, readableCount: parts.count, tag: 0)
         precondition(isAdded, "the queue has room")
         if transmit.publish() { kicks[1].signal() }
     }
