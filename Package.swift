@@ -191,7 +191,7 @@ let package = Package(
             name: "perfbenchTests",
             dependencies: [
                 "perfbench", "BlockBackend", "CommandSupport", "GuestDriver", "NetBackend",
-                "SharedMemory", "SwiotlbPool", "Uring", "Virtqueue",
+                "SharedMemory", "SwiotlbPool", "Uring", "Virtqueue", system,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: swiftSettings),
