@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// How a payload gets from the storage to the guest's buffer, or the other way.
-enum BlockPath: String, CaseIterable, ExpressibleByArgument, Encodable {
+enum BlockPath: String, CaseIterable, ExpressibleByArgument, Codable {
     /// The backend may touch all of guest memory, and does.
     case direct
     /// The same, with guest memory registered as fixed buffers.
@@ -16,7 +16,7 @@ enum BlockPath: String, CaseIterable, ExpressibleByArgument, Encodable {
 }
 
 /// The access pattern, by fio's names.
-enum ReadWrite: String, CaseIterable, ExpressibleByArgument, Encodable {
+enum ReadWrite: String, CaseIterable, ExpressibleByArgument, Codable {
     case read
     case write
     case randread

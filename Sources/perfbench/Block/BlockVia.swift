@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// What lies between the loop that makes requests and the storage.
-enum BlockVia: String, CaseIterable, ExpressibleByArgument, Encodable {
+enum BlockVia: String, CaseIterable, ExpressibleByArgument, Codable {
     /// The engine alone.
     case engine
     /// A virtqueue, with both sides in one thread.

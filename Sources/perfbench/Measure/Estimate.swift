@@ -1,5 +1,5 @@
 /// A median over rounds, and an interval that covers the true one.
-struct Estimate: Encodable, Equatable {
+struct Estimate: Codable, Equatable {
     var median: Double
     var low: Double
     var high: Double

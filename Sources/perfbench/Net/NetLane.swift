@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// How a frame gets from the guest's buffer to the device, or the other way.
-enum NetPath: String, CaseIterable, ExpressibleByArgument, Encodable {
+enum NetPath: String, CaseIterable, ExpressibleByArgument, Codable {
     /// The device may touch all of guest memory, and does.
     case direct
     /// The device sees the window; frames are copied.
@@ -9,7 +9,7 @@ enum NetPath: String, CaseIterable, ExpressibleByArgument, Encodable {
 }
 
 /// What lies between the driver and the device.
-enum NetVia: String, CaseIterable, ExpressibleByArgument, Encodable {
+enum NetVia: String, CaseIterable, ExpressibleByArgument, Codable {
     /// Virtqueues, with both sides in one thread.
     case virtqueue
     /// Virtqueues with the device in another process, over its vhost-user socket.
@@ -17,7 +17,7 @@ enum NetVia: String, CaseIterable, ExpressibleByArgument, Encodable {
 }
 
 /// What the device is connected to.
-enum NetSink: String, CaseIterable, ExpressibleByArgument, Encodable {
+enum NetSink: String, CaseIterable, ExpressibleByArgument, Codable {
     /// Every byte is read and forgotten.
     case drop
     /// What is sent is received.
@@ -42,7 +42,7 @@ enum NetSink: String, CaseIterable, ExpressibleByArgument, Encodable {
 }
 
 /// Which frames are counted.
-enum NetDirection: String, CaseIterable, ExpressibleByArgument, Encodable {
+enum NetDirection: String, CaseIterable, ExpressibleByArgument, Codable {
     /// Those that are sent.
     case transmit = "tx"
     /// Those that the host sends by the interface.

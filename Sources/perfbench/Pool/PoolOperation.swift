@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// What is done to a pool, over and over.
-enum PoolOperation: String, CaseIterable, Encodable, ExpressibleByArgument {
+enum PoolOperation: String, CaseIterable, Codable, ExpressibleByArgument {
     /// Map and unmap, nothing copied: the allocator alone.
     case mapUnmap = "map-unmap"
     /// Map and unmap of a buffer to the device, copied in.
@@ -17,7 +17,7 @@ enum PoolOperation: String, CaseIterable, Encodable, ExpressibleByArgument {
 }
 
 /// What the operation is done to.
-enum PoolPath: String, CaseIterable, Encodable, ExpressibleByArgument {
+enum PoolPath: String, CaseIterable, Codable, ExpressibleByArgument {
     /// `SwiotlbPool`.
     case pool
     /// The same algorithm in C.

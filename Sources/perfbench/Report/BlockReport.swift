@@ -2,8 +2,8 @@ import CommandSupport
 import Histogram
 
 /// One path of one case, as reported.
-struct BlockRun: Encodable {
-    let workload = "block"
+struct BlockRun: Codable {
+    var workload = "block"
     let via: BlockVia
     let path: BlockPath
     let rw: ReadWrite
@@ -16,6 +16,7 @@ struct BlockRun: Encodable {
     let bwBytes: Double
     let cpuNsPerOp: Double
     let cpuNsPerOpInterval: Estimate
+    var cpuNsPerOpOfRounds: [Double]?
     let userNsPerOp: Double
     let systemNsPerOp: Double
     let clatNs: Latency
@@ -26,7 +27,7 @@ struct BlockRun: Encodable {
     let fixedBuffers: Bool
 
     /// Completion latency, from the start of the mapping to the end of the unmapping.
-    struct Latency: Encodable {
+    struct Latency: Codable {
         let min: UInt64
         let max: UInt64
         let mean: Double
@@ -75,6 +76,7 @@ struct BlockRun: Encodable {
         iopsOfRounds = samples.map(\.iops)
         bwBytes = iops.median * Double(result.plan.blockByteCount)
         cpuNsPerOpInterval = Estimate(samples.map(\.cpuNanosecondsPerOperation))
+        cpuNsPerOpOfRounds = samples.map(\.cpuNanosecondsPerOperation)
         cpuNsPerOp = cpuNsPerOpInterval.median
         userNsPerOp = Estimate(samples.map(\.userNanosecondsPerOperation)).median
         systemNsPerOp = Estimate(samples.map(\.systemNanosecondsPerOperation)).median
@@ -146,7 +148,7 @@ extension Report where Run == BlockRun {
                 toVia: base.via == lane.via ? nil : base.via.rawValue, metric: metric,
                 of: lane.path.rawValue, to: base.path.rawValue, rw: result.plan.pattern,
                 blockBytes: result.plan.blockByteCount, depth: result.plan.depth,
-                median: estimate.median, low: estimate.low, high: estimate.high)
+                median: estimate.median, low: estimate.low, high: estimate.high, ofRounds: values)
         }
         let pairs = zip(samples, bases)
         var ratios = [

@@ -3,7 +3,7 @@ import Glibc
 import SharedMemory
 
 /// What of the machine one must know to read a result.
-struct HostFacts: Encodable {
+struct HostFacts: Codable {
     var kernel: String
     var cpu: String
     var processors: Int
@@ -21,7 +21,7 @@ struct HostFacts: Encodable {
     var storage: Storage?
     var date: String
 
-    struct Storage: Encodable {
+    struct Storage: Codable {
         let bytes: UInt64
         let direct: Bool
         let blockDevice: Bool

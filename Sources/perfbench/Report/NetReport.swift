@@ -1,6 +1,6 @@
 /// One lane of one case, as reported.
-struct NetRun: Encodable {
-    let workload = "net"
+struct NetRun: Codable {
+    var workload = "net"
     let via: NetVia
     let path: NetPath
     let sink: NetSink
@@ -18,6 +18,7 @@ struct NetRun: Encodable {
     let bps: Double
     /// CPU time of driver and device together; threads that look for work use all the time there is.
     let cpuNsPerFrame: Estimate
+    var cpuNsPerFrameOfRounds: [Double]?
     /// From making one frame to having it back, or its buffer, with no other under way.
     let roundTripNs: BlockRun.Latency
     let poolFull: Int
@@ -42,6 +43,7 @@ struct NetRun: Encodable {
             ? Estimate(samples.map(\.receivedPerSecond)).median : nil
         bps = pps.median * Double(result.plan.frameByteCount) * 8
         cpuNsPerFrame = Estimate(samples.map(\.cpuNanosecondsPerFrame))
+        cpuNsPerFrameOfRounds = samples.map(\.cpuNanosecondsPerFrame)
         roundTripNs = BlockRun.Latency(latencies)
         poolFull = samples.reduce(0) { $0 + $1.poolFullCount }
         drops = samples.reduce([:]) { sum, sample in
@@ -99,7 +101,7 @@ extension Report where Run == NetRun {
                 workload: "net", via: lane.via.rawValue, metric: metric, of: lane.path.rawValue,
                 to: base.path.rawValue, frameBytes: result.plan.frameByteCount,
                 burst: result.plan.burst, median: estimate.median, low: estimate.low,
-                high: estimate.high)
+                high: estimate.high, ofRounds: values)
         }
         let addedCPU = pairs.map { $0.cpuNanosecondsPerFrame - $1.cpuNanosecondsPerFrame }
         return [

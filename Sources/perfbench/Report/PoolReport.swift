@@ -70,14 +70,15 @@ extension Report where Run == PoolRun {
         guard let samples = result.samples[variant], let bases = result.samples[base] else {
             return []
         }
-        let estimate = Estimate(zip(samples, bases).map(quotient))
+        let values = zip(samples, bases).map(quotient)
+        let estimate = Estimate(values)
         return [
             Ratio(
                 workload: "pool", metric: metric, of: variant.path.rawValue,
                 to: base.path.rawValue, op: result.plan.operation,
                 blockBytes: result.plan.byteCount, threads: variant.threadCount,
                 occupancy: Double(result.plan.occupancyPercent) / 100, median: estimate.median,
-                low: estimate.low, high: estimate.high)
+                low: estimate.low, high: estimate.high, ofRounds: values)
         ]
     }
 }

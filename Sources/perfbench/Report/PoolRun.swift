@@ -1,6 +1,6 @@
 /// One case through one variant, as reported.
-struct PoolRun: Encodable {
-    let workload = "pool"
+struct PoolRun: Codable {
+    var workload = "pool"
     let path: PoolPath
     let op: PoolOperation
     /// The buffers' length; of a churn the mean.
@@ -13,6 +13,7 @@ struct PoolRun: Encodable {
     let rounds: Int
     /// CPU time of an operation: one mapping made and one ended; of a churn, one made or one ended.
     let nsPerOp: Estimate
+    var nsPerOpOfRounds: [Double]?
     /// By the clock on the wall, of all threads together.
     let opsPerSecond: Estimate
     /// Attempts to map and those refused, in all rounds; of a churn, in the steps before the first.
@@ -33,6 +34,7 @@ struct PoolRun: Encodable {
         live = op == .churn ? nil : result.liveCount
         rounds = samples.count
         nsPerOp = Estimate(samples.map(\.cpuNanosecondsPerOperation))
+        nsPerOpOfRounds = samples.map(\.cpuNanosecondsPerOperation)
         opsPerSecond = Estimate(samples.map(\.operationsPerSecond))
         let wear = result.wear[variant]
         maps = wear?.mapCount ?? samples.reduce(0) { $0 + $1.mapCount }

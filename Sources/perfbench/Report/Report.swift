@@ -2,9 +2,11 @@ import CommandSupport
 import FoundationEssentials
 import SystemPackage
 
-/// What is printed: the same data as a table or as JSON of the schema `perfbench/1`.
-struct Report<Run: Encodable>: Encodable {
-    let schema = "perfbench/1"
+/// What is printed: the same data as a table or as JSON of the schema `perfbench/1`; and what is read back.
+struct Report<Run: Codable>: Codable {
+    static var currentSchema: String { "perfbench/1" }
+
+    var schema = Self.currentSchema
     let host: HostFacts
     /// Whether the user ended the run before it was complete.
     var interrupted: Bool
@@ -13,43 +15,6 @@ struct Report<Run: Encodable>: Encodable {
     var runs: [Run]
     var ratios: [Ratio]
     var floors: [Floor]
-
-    /// One quantity of a path over that of another, or by how much it is more, computed round by round.
-    struct Ratio: Encodable {
-        let workload: String
-        var via: String?
-        /// Of what `to` is, where that is another way to the storage.
-        var toVia: String?
-        let metric: String
-        let of: String
-        let to: String
-        var op: PoolOperation?
-        var rw: ReadWrite?
-        var blockBytes: Int?
-        var depth: Int?
-        var frameBytes: Int?
-        var burst: Int?
-        var threads: Int?
-        var occupancy: Double?
-        let median: Double
-        let low: Double
-        let high: Double
-
-        /// The ratio for a person.
-        var text: String { "\(median.fixed(2)) [\(low.fixed(2)), \(high.fixed(2))]" }
-    }
-
-    /// What copying the payload costs, and nothing else.
-    struct Floor: Encodable {
-        var rw: ReadWrite?
-        var blockBytes: Int?
-        var depth: Int?
-        var frameBytes: Int?
-        var burst: Int?
-        let memcpyNs: Double
-        let low: Double
-        let high: Double
-    }
 
     func json() throws -> String {
         let encoder = JSONEncoder()
