@@ -7,6 +7,10 @@ import PackageDescription
 /// CI and `make test` set this, so that a warning of a newer compiler never breaks a user's build.
 let warningsAreErrors = Context.environment["BOUNCE_WARNINGS_AS_ERRORS"] == "1"
 
+/// A bounce that is slower on purpose, for scripts/check-the-gate, which finds out whether perfbench sees it:
+/// `time` (a tenth of every copy's), or `instructions` (7 a mapping). Unset in every build that is used.
+let slowdown = Context.environment["BOUNCE_SLOWDOWN"].map { $0.uppercased() }
+
 let swiftSettings: [SwiftSetting] =
     [
         .strictMemorySafety(),
@@ -45,6 +49,7 @@ let package = Package(
         // C interfaces, headers only.
         .systemLibrary(name: "CCopy"),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CSlowdown"),
         .systemLibrary(name: "CSocket"),
         .systemLibrary(name: "CTap"),
         .systemLibrary(name: "CPacket"),
@@ -74,8 +79,11 @@ let package = Package(
 
         // The two halves of the data path. They do not know each other.
         .target(
-            name: "SwiotlbPool", dependencies: ["SharedMemory", containers, deques],
-            swiftSettings: swiftSettings),
+            name: "SwiotlbPool",
+            dependencies: ["SharedMemory", containers, deques]
+                + (slowdown == nil ? [] : ["CSlowdown"]),
+            swiftSettings: swiftSettings
+                + (slowdown.map { [.define("BOUNCE_SLOWDOWN_" + $0)] } ?? [])),
         .target(
             name: "BlockBackend",
             dependencies: [

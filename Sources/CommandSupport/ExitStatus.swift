@@ -1,5 +1,8 @@
-/// The exit statuses of this package's programs; the numbers are those of `sysexits.h` where it has one.
+/// The exit statuses of this package's programs; the numbers are those of `sysexits.h` where it has one, and
+/// of comparisons those of other tools for Swift benchmarks.
 package enum ExitStatus: Int32 {
+    case regression = 2
+    case improvement = 4
     case usage = 64
     case wrongData = 65
     case noInput = 66

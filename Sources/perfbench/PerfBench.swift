@@ -9,6 +9,8 @@ struct PerfBench: ParsableCommand {
         abstract: "Measures what bouncing I/O payloads through a shared window costs.",
         discussion: ExitStatus.documentation,
         subcommands: [
-            BlockCommand.self, NetCommand.self, PoolCommand.self, NetGuestCommand.self,
+            BlockCommand.self, NetCommand.self, PoolCommand.self, BaselineCommand.self,
+            CheckCommand.self, CompareCommand.self, ABCommand.self, NetGuestCommand.self,
+            ProbeCommand.self,
         ])
 }

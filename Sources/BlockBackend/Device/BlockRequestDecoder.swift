@@ -1,10 +1,10 @@
-import BasicContainers
-import SharedMemory
-import Virtqueue
+package import BasicContainers
+package import SharedMemory
+package import Virtqueue
 
 /// What a chain of descriptors asks for, once all that decides was copied out of shared memory.
-struct BlockRequest: Equatable {
-    enum Kind: Equatable {
+package struct BlockRequest: Equatable {
+    package enum Kind: Equatable {
         case read
         case write
         case flush
@@ -16,7 +16,7 @@ struct BlockRequest: Equatable {
         case refused(BlockStatus)
     }
 
-    var kind: Kind
+    package var kind: Kind
     var sector: UInt64 = 0
     /// Where the status goes.
     var statusAddress: GuestAddress
@@ -28,7 +28,7 @@ struct BlockRequest: Equatable {
 
 /// Reads block requests (virtio 1.2, 5.2.6), however they are framed: header and status may be parts
 /// of their own, or lie in one with the data, or be split.
-struct BlockRequestDecoder {
+package struct BlockRequestDecoder {
     let memoryMap: MemoryMap
     /// How many ranges a discard or write-zeroes request may have.
     let segmentCountMax: Int
@@ -36,7 +36,7 @@ struct BlockRequestDecoder {
     /// Where headers and segments that are not in one piece are put together.
     private let scratch: HostMemory
 
-    init(memoryMap: MemoryMap, segmentCountMax: Int) throws(SystemCallError) {
+    package init(memoryMap: MemoryMap, segmentCountMax: Int) throws(SystemCallError) {
         self.memoryMap = memoryMap
         self.segmentCountMax = segmentCountMax
         scratch = try .anonymous(byteCount: BlockHeader.byteCount)
@@ -49,7 +49,7 @@ struct BlockRequestDecoder {
     ///   - first: the first of ``segmentCountMax`` places for them.
     /// - Throws: where there is no status byte to answer by.
     @inline(__always)
-    func decode(
+    package func decode(
         _ chain: inout DescriptorChain, segments: inout RigidArray<BlockSegment>, at first: Int
     ) throws(QueueFault) -> BlockRequest {
         let status = try takeStatus(&chain)

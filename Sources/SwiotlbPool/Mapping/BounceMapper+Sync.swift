@@ -1,6 +1,10 @@
 import BasicContainers
 import SharedMemory
 
+#if BOUNCE_SLOWDOWN_TIME
+import CSlowdown
+#endif
+
 extension BounceMapper {
     /// Copies a part of the buffer into the window (`swiotlb_sync_single_for_device`); nothing
     /// happens for a mapping from the device, whose window bytes are the device's.
@@ -48,6 +52,10 @@ extension BounceMapper {
 
     /// Copies a part into the window, whatever the direction.
     mutating func copyIn(_ mapping: borrowing DMAMapping, offset: Int, byteCount: Int) {
+        #if BOUNCE_SLOWDOWN_TIME
+        let begin = slowdown_ticks()
+        defer { slowdown_spin(begin) }
+        #endif
         learnExtentsIfChanged()
         let privateMemory = privateMemory
         forEachPiece(of: mapping, offset, byteCount) { piece, window in
@@ -60,6 +68,10 @@ extension BounceMapper {
 
     /// Copies a part out of the window, whatever the direction.
     mutating func copyOut(_ mapping: borrowing DMAMapping, offset: Int, byteCount: Int) {
+        #if BOUNCE_SLOWDOWN_TIME
+        let begin = slowdown_ticks()
+        defer { slowdown_spin(begin) }
+        #endif
         learnExtentsIfChanged()
         let privateMemory = privateMemory
         forEachPiece(of: mapping, offset, byteCount) { piece, window in

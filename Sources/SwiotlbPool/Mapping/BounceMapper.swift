@@ -2,6 +2,10 @@ import BasicContainers
 public import SharedMemory
 import Synchronization
 
+#if BOUNCE_SLOWDOWN_INSTRUCTIONS
+import CSlowdown
+#endif
+
 /// One thread's way into a ``BouncePool``.
 ///
 /// Mappings come from the mapper's own area first and from the others when that is full. A mapping
@@ -128,6 +132,9 @@ public struct BounceMapper: ~Copyable, DMAMapper {
     public mutating func map(
         _ buffer: GuestRange, _ direction: DMADirection
     ) throws(MapRefusal) -> DMAMapping {
+        #if BOUNCE_SLOWDOWN_INSTRUCTIONS
+        slowdown_instructions()
+        #endif
         let address = buffer.address.rawValue
         let byteCount = buffer.byteCount
         let offset = address &- plainBegin

@@ -25,6 +25,8 @@ struct BlockMeasurement {
         /// CPU nanoseconds of one block's `memcpy`, of each round.
         var floors: [Double] = []
 
+        var warmUpRoundCount = 0
+
         /// Rounds in which every path was measured.
         var roundCount: Int { floors.count }
     }
@@ -34,8 +36,8 @@ struct BlockMeasurement {
 
     /// Measures one case, and keeps every whole round in `result`, also where it throws.
     ///
-    /// Each round runs every path once, in ``Array/order(ofRound:)``. The first round is discarded. Stops
-    /// early where the user asks.
+    /// Each round runs every path once, in ``Array/order(ofRound:)``. A ``WarmUp`` is discarded. Stops early
+    /// where the user asks.
     mutating func measure(
         on stand: BlockStand, progress: inout ProgressLine, result: inout CaseResult
     ) throws {
@@ -44,24 +46,32 @@ struct BlockMeasurement {
             guestMemoryByteCount: stand.memories.guest.byteCount,
             bufferByteCount: plan.blockByteCount)
         for lane in lanes { stand.loops[lane]?.reset() }
-        for round in 0...roundCount {
+        var warmUp = WarmUp<BlockLane>(countedRoundCount: roundCount)
+        while result.roundCount < roundCount {
+            let round = warmUp.roundCount + result.roundCount
             var samples: [BlockLane: RoundSample] = [:]
             for lane in lanes.order(ofRound: round) {
                 progress.advance(
-                    "\(plan.description), round \(round) of \(roundCount), \(lane.description)")
+                    "\(plan.description), \(result.roundCount) of \(roundCount) rounds, \(lane.description)"
+                )
                 seed += 1
                 var source = RequestSource(
                     plan, storageByteCount: stand.storageByteCount, seed: seed)
                 // A backend serves one frontend at a time.
                 defer { stand.loops[lane]?.disconnect() }
                 samples[lane] = try stand.loops[lane]?.run(
-                    plan, &buffers, &source, roundSeconds, round > 0)
+                    plan, &buffers, &source, roundSeconds)
                 if Interruption.isRequested { return }
             }
             let floor = stand.memories.floor.measure(
                 plan.pattern.copyDirection, buffers: &buffers, slotsInUse: plan.depth,
                 seconds: roundSeconds * Self.floorShare)
-            guard round > 0, !Interruption.isRequested else { continue }
+            if Interruption.isRequested { return }
+            if warmUp.takes(samples.mapValues { 1 / max($0.iops, 1e-9) }) {
+                result.warmUpRoundCount = warmUp.roundCount
+                for lane in lanes { stand.loops[lane]?.reset() }
+                continue
+            }
             for (lane, sample) in samples { result.samples[lane, default: []].append(sample) }
             for lane in lanes { result.latencies[lane] = stand.loops[lane]?.latencies }
             result.floors.append(floor)

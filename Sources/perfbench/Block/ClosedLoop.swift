@@ -17,7 +17,7 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
     /// A request that found the pool full. It starts before any other.
     private var heldBack: HeldBack?
 
-    /// Latencies of all measured rounds since the last ``reset()``.
+    /// Latencies of all rounds since the last ``reset()``.
     private(set) var latencies = LatencyHistogram.forCompletions()
 
     private struct HeldBack {
@@ -66,12 +66,12 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
     ///   is gone. Nothing is under way and nothing is mapped afterwards in any case.
     mutating func run(
         _ plan: BlockCase, buffers: inout GuestBuffers, source: inout RequestSource,
-        seconds: Double, measures: Bool
+        seconds: Double
     ) throws -> RoundSample {
         try connect()
         do {
             let sample = try keepBusy(
-                plan, buffers: &buffers, source: &source, seconds: seconds, measures: measures)
+                plan, buffers: &buffers, source: &source, seconds: seconds)
             try drain()
             return sample
         } catch {
@@ -83,7 +83,7 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
 
     private mutating func keepBusy(
         _ plan: BlockCase, buffers: inout GuestBuffers, source: inout RequestSource,
-        seconds: Double, measures: Bool
+        seconds: Double
     ) throws -> RoundSample {
         freeRows.removeAll()
         for row in (0..<plan.depth).reversed() { freeRows.append(row) }
@@ -121,7 +121,7 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
                     sample.firstFailure = sample.firstFailure ?? Self.failure(completion)
                     if completion.errno == .noSpace { diskFull = sample.firstFailure }
                 }
-                if measures, isWarm {
+                if isWarm {
                     latencies.record(now &- startNanoseconds[completion.row])
                 }
                 sample.poolFullCount += try startAll(&buffers, &source, at: now)

@@ -14,7 +14,7 @@ final class PathLoop {
     }
 
     typealias Run = (
-        BlockCase, inout GuestBuffers, inout RequestSource, _ seconds: Double, _ measures: Bool
+        BlockCase, inout GuestBuffers, inout RequestSource, _ seconds: Double
     ) throws -> RoundSample
 
     let facts: Facts
@@ -30,9 +30,9 @@ final class PathLoop {
     ) {
         self.facts = facts
         let box = LoopBox(ClosedLoop(target, rowCount: rowCount))
-        run = { plan, buffers, source, seconds, measures in
+        run = { plan, buffers, source, seconds in
             try box.loop.run(
-                plan, buffers: &buffers, source: &source, seconds: seconds, measures: measures)
+                plan, buffers: &buffers, source: &source, seconds: seconds)
         }
         perform = { try box.loop.perform($0) }
         takeLatencies = { box.loop.latencies }
@@ -40,7 +40,7 @@ final class PathLoop {
         disconnectLoop = { box.loop.disconnect() }
     }
 
-    /// Latencies of all measured rounds since the last ``reset()``.
+    /// Latencies of all rounds since the last ``reset()``.
     var latencies: LatencyHistogram { takeLatencies() }
 
     func reset() { resetLoop() }

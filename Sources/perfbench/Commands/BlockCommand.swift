@@ -252,11 +252,3 @@ struct BlockCommand: ParsableCommand {
         return facts
     }
 }
-
-extension FilePath {
-    /// A path that leads other processes to the same file: one through `/proc/self` would lead them to
-    /// their own.
-    fileprivate var seenByOthers: FilePath {
-        FilePath(string.replacing("/proc/self/", with: "/proc/\(getpid())/"))
-    }
-}

@@ -20,7 +20,11 @@ struct CommonOptions: ParsableArguments {
     @Flag(help: "Ask for huge pages for guest memory and window.")
     var hugePages = false
 
-    @Option(help: "Rounds that are counted; one more is run first and discarded.")
+    @Option(
+        help: """
+            Rounds that are counted. A warm-up comes before them: one round, and more, up to a quarter as \
+            many, while a path gets faster by a tenth from one to the next.
+            """)
     var rounds = 12
 
     @Option(help: "Seconds that each path is measured in a round.")
@@ -67,10 +71,15 @@ struct CommonOptions: ParsableArguments {
     ///
     /// - Parameter input: a file that must not be the same one.
     func openOutput(apartFrom input: String? = nil) throws -> FileDescriptor {
-        guard let output else { return .standardOutput }
-        if let input, FilePath(input).isSameFile(as: FilePath(output)) {
+        if let output, let input, FilePath(input).isSameFile(as: FilePath(output)) {
             throw CommandFailure(.usage, "--output \(output) is the file that is measured")
         }
+        return try Self.openOutput(output)
+    }
+
+    /// - Parameter output: a file; `nil` for standard output.
+    static func openOutput(_ output: String?) throws(CommandFailure) -> FileDescriptor {
+        guard let output else { return .standardOutput }
         do {
             return try FileDescriptor.open(
                 FilePath(output), .writeOnly, options: [.create, .closeOnExec],

@@ -22,11 +22,10 @@ struct Estimate: Codable, Equatable {
         high = sorted[sorted.count - 1 - trim]
     }
 
-    /// What the interval of so many rounds is, for a person.
-    static func meaning(roundCount: Int) -> String {
-        roundCount < 6
-            ? "Medians over \(roundCount) rounds; [low, high] is their range, for want of rounds."
-            : "Medians over \(roundCount) rounds; [low, high] covers the true one with 95 % confidence."
+    init(median: Double, low: Double, high: Double) {
+        self.median = median
+        self.low = low
+        self.high = high
     }
 
     /// How many samples lie outside the interval on either side.

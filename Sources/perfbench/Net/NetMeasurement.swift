@@ -16,6 +16,8 @@ struct NetMeasurement {
         /// CPU nanoseconds of one frame's `memcpy`, of each round.
         var floors: [Double] = []
 
+        var warmUpRoundCount = 0
+
         /// Rounds in which every lane was measured.
         var roundCount: Int { floors.count }
     }
@@ -26,24 +28,28 @@ struct NetMeasurement {
 
     /// Measures one case, and keeps every whole round in `result`, also where it throws.
     ///
-    /// Each round runs every lane once, in ``Array/order(ofRound:)``. The first round is discarded. Stops
-    /// early where the user asks.
+    /// Each round runs every lane once, in ``Array/order(ofRound:)``. A ``WarmUp`` is discarded. Stops early
+    /// where the user asks.
     func measure(
         on stand: NetStand, progress: inout ProgressLine, result: inout CaseResult
     ) throws {
         let plan = result.plan
-        for round in 0...roundCount {
+        var warmUp = WarmUp<NetLane>(countedRoundCount: roundCount)
+        while result.roundCount < roundCount {
+            let round = warmUp.roundCount + result.roundCount
             var samples: [NetLane: NetSample] = [:]
+            var roundLatencies: [NetLane: LatencyHistogram] = [:]
             for lane in lanes.order(ofRound: round) {
                 progress.advance(
-                    "\(plan.description), round \(round) of \(roundCount), \(lane.description)")
+                    "\(plan.description), \(result.roundCount) of \(roundCount) rounds, \(lane.description)"
+                )
                 var latencies = result.latencies[lane] ?? .forCompletions()
                 samples[lane] = try stand.perform(
                     .measure(
                         seconds: roundSeconds, latencySeconds: roundSeconds * Self.latencyShare),
                     plan, on: lane, latencies: &latencies)
                 if Interruption.isRequested { return }
-                if round > 0 { result.latencies[lane] = latencies }
+                roundLatencies[lane] = latencies
             }
             var buffers = stand.frames(plan).transmit
             var floor = 0.0
@@ -54,7 +60,12 @@ struct NetMeasurement {
                         copy.direction, buffers: &buffers, slotsInUse: plan.burst,
                         seconds: roundSeconds * Self.floorShare)
             }
-            guard round > 0, !Interruption.isRequested else { continue }
+            if Interruption.isRequested { return }
+            if warmUp.takes(samples.mapValues(\.nanosecondsPerFrame)) {
+                result.warmUpRoundCount = warmUp.roundCount
+                continue
+            }
+            result.latencies = roundLatencies
             for (lane, sample) in samples { result.samples[lane, default: []].append(sample) }
             result.floors.append(floor)
         }

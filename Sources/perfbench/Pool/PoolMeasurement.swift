@@ -39,13 +39,14 @@ struct PoolMeasurement {
         var wear: [PoolVariant: ChurnTally] = [:]
         var latencies: [PoolVariant: LatencyHistogram] = [:]
         var clockNanoseconds: UInt64 = 0
+        var warmUpRoundCount = 0
         var roundCount = 0
     }
 
     /// Measures one case, and keeps every whole round in the result.
     ///
-    /// Each round runs every variant once, in ``Array/order(ofRound:)``. The first round is discarded.
-    /// Stops early where the user asks.
+    /// Each round runs every variant once, in ``Array/order(ofRound:)``. A ``WarmUp`` is discarded. Stops
+    /// early where the user asks.
     func measure(
         _ plan: PoolCase, progress: inout ProgressLine
     ) throws(CommandFailure) -> CaseResult {
@@ -75,15 +76,19 @@ struct PoolMeasurement {
             result.liveCount = max(result.liveCount, 1)
             for (_, stand) in measured { stand.use(liveCount: result.liveCount) }
         }
-        for round in 0...roundCount {
+        var warmUp = WarmUp<PoolVariant>(countedRoundCount: roundCount)
+        while result.roundCount < roundCount {
+            let round = warmUp.roundCount + result.roundCount
             var samples: [PoolVariant: PoolSample] = [:]
             for (variant, stand) in measured.order(ofRound: round) {
                 progress.advance(
-                    "\(plan.description), round \(round) of \(roundCount), \(variant.description)")
+                    "\(plan.description), \(result.roundCount) of \(roundCount) rounds, \(variant.description)"
+                )
                 samples[variant] = try measure(plan, on: stand)
                 if Interruption.isRequested { return result }
             }
-            guard round > 0 else {
+            if warmUp.takes(samples.mapValues(\.cpuNanosecondsPerOperation)) {
+                result.warmUpRoundCount = warmUp.roundCount
                 for (_, stand) in measured { stand.resetLatencies() }
                 continue
             }
@@ -91,7 +96,7 @@ struct PoolMeasurement {
             for (variant, stand) in measured where plan.operation == .churn {
                 result.latencies[variant] = stand.latencies
             }
-            result.roundCount = round
+            result.roundCount += 1
         }
         return result
     }

@@ -10,6 +10,8 @@ struct BlockRun: Codable {
     let blockBytes: Int
     let depth: Int
     let rounds: Int
+    /// Rounds before those, which were discarded (``WarmUp``).
+    var warmupRounds: Int?
     let iops: Estimate
     /// The rate of every round, in order.
     let iopsOfRounds: [Double]
@@ -72,6 +74,7 @@ struct BlockRun: Codable {
         blockBytes = result.plan.blockByteCount
         depth = result.plan.depth
         rounds = samples.count
+        warmupRounds = result.warmUpRoundCount
         iops = Estimate(samples.map(\.iops))
         iopsOfRounds = samples.map(\.iops)
         bwBytes = iops.median * Double(result.plan.blockByteCount)
@@ -148,7 +151,8 @@ extension Report where Run == BlockRun {
                 toVia: base.via == lane.via ? nil : base.via.rawValue, metric: metric,
                 of: lane.path.rawValue, to: base.path.rawValue, rw: result.plan.pattern,
                 blockBytes: result.plan.blockByteCount, depth: result.plan.depth,
-                median: estimate.median, low: estimate.low, high: estimate.high, ofRounds: values)
+                median: estimate.median, low: estimate.low, high: estimate.high, ofRounds: values,
+                detectable: estimate.detectable(roundCount: values.count))
         }
         let pairs = zip(samples, bases)
         var ratios = [

@@ -50,13 +50,12 @@ extension Report where Run == BlockRun {
     }
 
     private var legend: String {
-        var lines = [
-            "",
-            Estimate.meaning(roundCount: runs.map(\.rounds).min() ?? 0)
-                + " Ratios are of the same round.",
-            "added CPU / memcpy: CPU time per operation that the path needs more than direct, in copies"
-                + " of the payload by memcpy (µs in parentheses).",
-        ]
+        var lines =
+            [""] + noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
+                "Ratios are of the same round. "
+                    + "added CPU / memcpy: CPU time per operation that the path needs more than direct, in copies"
+                    + " of the payload by memcpy (µs in parentheses)."
+            ]
         if runs.contains(where: { $0.lacksFixedBuffers }) {
             lines.append(
                 "(!) memory could not be registered: this path ran without fixed buffers."

@@ -33,7 +33,7 @@ struct HostFacts: Codable {
     init(common: CommonOptions, memories: Memories) {
         kernel = Self.firstLine(of: "/proc/sys/kernel/osrelease") ?? "unknown"
         cpu = Self.cpuName
-        processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        processors = Self.processorCount
         // SAFETY: `limit` is a local.
         var limit = rlimit()
         unsafe getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit)
@@ -48,7 +48,9 @@ struct HostFacts: Codable {
     /// The machine, for a person.
     var heading: String { "\(cpu), \(processors) processors, Linux \(kernel), \(date)\n" }
 
-    private static var cpuName: String {
+    static var processorCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+
+    static var cpuName: String {
         guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
             let line = text.split(separator: "\n").first(where: { $0.hasPrefix("model name") }),
             let colon = line.firstIndex(of: ":")
@@ -56,7 +58,7 @@ struct HostFacts: Codable {
         return String(line[line.index(after: colon)...].drop { $0 == " " })
     }
 
-    private static func firstLine(of path: String) -> String? {
+    static func firstLine(of path: String) -> String? {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
         return text.split(separator: "\n").first.map { String($0) }
     }

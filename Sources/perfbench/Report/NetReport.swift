@@ -8,6 +8,8 @@ struct NetRun: Codable {
     let frameBytes: Int
     let burst: Int
     let rounds: Int
+    /// Rounds before those, which were discarded (``WarmUp``).
+    var warmupRounds: Int?
     /// Frames a second, sent and received ones together; of frames that come back, each counts once.
     let pps: Estimate
     /// The rate of every round, in order.
@@ -36,6 +38,7 @@ struct NetRun: Codable {
         frameBytes = result.plan.frameByteCount
         burst = result.plan.burst
         rounds = samples.count
+        warmupRounds = result.warmUpRoundCount
         pps = Estimate(samples.map(\.framesPerSecond))
         ppsOfRounds = samples.map(\.framesPerSecond)
         receivedPps =
@@ -101,7 +104,8 @@ extension Report where Run == NetRun {
                 workload: "net", via: lane.via.rawValue, metric: metric, of: lane.path.rawValue,
                 to: base.path.rawValue, frameBytes: result.plan.frameByteCount,
                 burst: result.plan.burst, median: estimate.median, low: estimate.low,
-                high: estimate.high, ofRounds: values)
+                high: estimate.high, ofRounds: values,
+                detectable: estimate.detectable(roundCount: values.count))
         }
         let addedCPU = pairs.map { $0.cpuNanosecondsPerFrame - $1.cpuNanosecondsPerFrame }
         return [

@@ -32,15 +32,14 @@ extension Report where Run == NetRun {
     }
 
     private var legend: String {
-        var lines = [
-            "",
-            Estimate.meaning(roundCount: runs.map(\.rounds).min() ?? 0)
-                + " Ratios and differences are of the same round.",
-            "CPU time is of driver and device together; over vhost-user both look for work all the time.",
-            "On every path the driver writes each frame before it sends it, and reads each that has come.",
-            "added: what a frame takes longer than direct, by the clock, and in CPU time; that in copies of"
-                + " the frame by memcpy, too (ns in parentheses).",
-        ]
+        var lines =
+            [""] + noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
+                "Ratios and differences are of the same round.",
+                "CPU time is of driver and device together; over vhost-user both look for work all the time.",
+                "On every path the driver writes each frame before it sends it, and reads each that has come.",
+                "added: what a frame takes longer than direct, by the clock, and in CPU time; that in copies of"
+                    + " the frame by memcpy, too (ns in parentheses).",
+            ]
         if interrupted { lines.append("Interrupted: only whole rounds are shown.") }
         if let failure { lines.append("Ended early, \(failure): only whole rounds are shown.") }
         return lines.map { $0 + "\n" }.joined()
@@ -59,8 +58,7 @@ extension Report where Run == NetRun {
                     && $0.frameBytes == run.frameBytes && $0.burst == run.burst
             })
         else { return "" }
-        return
-            "\(ratio.median.fixed(places)) [\(ratio.low.fixed(places)), \(ratio.high.fixed(places))]"
+        return ratio.text(places)
     }
 
     private func floorText(_ run: NetRun) -> String {

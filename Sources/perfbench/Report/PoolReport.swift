@@ -78,7 +78,8 @@ extension Report where Run == PoolRun {
                 to: base.path.rawValue, op: result.plan.operation,
                 blockBytes: result.plan.byteCount, threads: variant.threadCount,
                 occupancy: Double(result.plan.occupancyPercent) / 100, median: estimate.median,
-                low: estimate.low, high: estimate.high, ofRounds: values)
+                low: estimate.low, high: estimate.high, ofRounds: values,
+                detectable: estimate.detectable(roundCount: values.count))
         ]
     }
 }

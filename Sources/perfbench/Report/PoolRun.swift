@@ -11,6 +11,8 @@ struct PoolRun: Codable {
     /// Mappings live on each thread; absent for a churn.
     let live: Int?
     let rounds: Int
+    /// Rounds before those, which were discarded (``WarmUp``).
+    var warmupRounds: Int?
     /// CPU time of an operation: one mapping made and one ended; of a churn, one made or one ended.
     let nsPerOp: Estimate
     var nsPerOpOfRounds: [Double]?
@@ -33,6 +35,7 @@ struct PoolRun: Codable {
         occupancy = Double(result.plan.occupancyPercent) / 100
         live = op == .churn ? nil : result.liveCount
         rounds = samples.count
+        warmupRounds = result.warmUpRoundCount
         nsPerOp = Estimate(samples.map(\.cpuNanosecondsPerOperation))
         nsPerOpOfRounds = samples.map(\.cpuNanosecondsPerOperation)
         opsPerSecond = Estimate(samples.map(\.operationsPerSecond))

@@ -81,13 +81,13 @@ extension Report where Run == PoolRun {
     }
 
     private var legend: String {
-        var lines = [
-            Estimate.meaning(roundCount: runs.map(\.rounds).min() ?? 0)
-                + " Ratios are of the same round.",
-            "ns/op: CPU time of a mapping made and one ended; of a churn, of one made or ended. "
-                + "Mop/s, GB/s and × 1 thread: by the clock on the wall, all threads together; "
-                + "by CPU: as if each thread had a processor for itself.",
-        ]
+        var lines =
+            noiseLines(runs.map(\.rounds), warmUp: runs.map(\.warmupRounds)) + [
+                "Ratios are of the same round. "
+                    + "ns/op: CPU time of a mapping made and one ended; of a churn, of one made or ended. "
+                    + "Mop/s, GB/s and × 1 thread: by the clock on the wall, all threads together; "
+                    + "by CPU: as if each thread had a processor for itself."
+            ]
         if let clock = runs.lazy.compactMap(\.clockNs).first {
             lines.append(
                 "Latencies of a churn's maps are from a pass of their own; reading the clock, "

@@ -20,7 +20,15 @@ struct Ratio: Codable {
     let high: Double
     /// The value of every round, in order; results of earlier versions have none.
     var ofRounds: [Double]?
+    /// By how much another run like this one would have to differ for the difference to be seen, in the
+    /// ratio's own unit; absent where too few rounds were made to tell.
+    var detectable: Double?
 
     /// The ratio for a person.
-    var text: String { "\(median.fixed(2)) [\(low.fixed(2)), \(high.fixed(2))]" }
+    var text: String { text(2) }
+
+    func text(_ places: Int) -> String {
+        "\(median.fixed(places)) [\(low.fixed(places)), \(high.fixed(places))]"
+            + (detectable.map { " ±\($0.fixed(places))" } ?? "")
+    }
 }

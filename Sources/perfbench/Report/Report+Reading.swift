@@ -24,13 +24,15 @@ extension Report {
         guard found.schema == Self.currentSchema else {
             throw CommandFailure(
                 .wrongData,
-                "\(name) has the schema \(found.schema), and this perfbench reads \(Self.currentSchema)")
+                "\(name) has the schema \(found.schema), and this perfbench reads \(Self.currentSchema)"
+            )
         }
         do {
             self = try decoder.decode(Self.self, from: data)
         } catch {
             throw CommandFailure(
-                .wrongData, "\(name) is damaged, or of a perfbench with other fields; measure again")
+                .wrongData, "\(name) is damaged, or of a perfbench with other fields; measure again"
+            )
         }
     }
 

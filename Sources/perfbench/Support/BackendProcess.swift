@@ -17,7 +17,7 @@ final class BackendProcess {
     /// How it has ended, where it has (`waitpid(2)`).
     private var exitStatus: Int32 = 0
     /// What the socket is in, where it is this run's.
-    private let directory: FilePath?
+    private let directory: TemporaryDirectory?
     /// What it says on standard error, where that is read.
     private let log: BackendLog?
     /// What of its drops was reported already (``newDrops()``).
@@ -52,20 +52,16 @@ final class BackendProcess {
                 "\(program) is not there; build it with 'swift build -c release --product bounced', or "
                     + "name a backend's --socket")
         }
-        let directory = FilePath("/tmp/perfbench-\(getpid())-\(UInt32.random(in: .min ... .max))")
-        // Private, so that nobody else connects. SAFETY: the string lives for the call.
-        guard unsafe mkdir(directory.string, 0o700) == 0 else {
-            throw CommandFailure(
-                .cannotCreate, "\(directory) cannot be made (\(Errno(rawValue: errno)))")
-        }
-        socket = directory.appending("socket")
+        let directory = try TemporaryDirectory()
+        socket = directory.path.appending("socket")
         self.directory = directory
         isOwn = true
-        log = readsLog ? try BackendLog(directory.appending("log")) : nil
-        pid = try Self.spawn(
+        log = readsLog ? try BackendLog(directory.path.appending("log")) : nil
+        pid = try ChildProcess(
             [program.string] + arguments
                 + ["--socket-path", socket.string, "--log-level", "warning"],
-            standardError: log?.file)
+            standardError: log?.file
+        ).pid
         try waitUntilServing()
     }
 
@@ -77,9 +73,6 @@ final class BackendProcess {
             _ = unsafe waitpid(pid, &exitStatus, 0)
         }
         _ = log?.takeReport()
-        // SAFETY: the strings live for the calls.
-        unsafe unlink(socket.string)
-        if let directory { unsafe rmdir(directory.string) }
     }
 
     /// Connects to it.
@@ -129,27 +122,6 @@ final class BackendProcess {
             usleep(1000)
         }
         throw CommandFailure(.unavailable, "the backend does not print its statistics on SIGUSR1")
-    }
-
-    private static func spawn(_ words: [String], standardError: FileDescriptor?) throws -> pid_t {
-        var pid: pid_t = 0
-        // SAFETY: a local, set up here and given back below.
-        var actions = unsafe posix_spawn_file_actions_t()
-        unsafe posix_spawn_file_actions_init(&actions)
-        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-        if let standardError {
-            unsafe posix_spawn_file_actions_adddup2(
-                &actions, standardError.rawValue, STDERR_FILENO)
-        }
-        // SAFETY: copies of the words, ended by nil, that live for the call.
-        var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
-        defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
-        let result = unsafe posix_spawn(&pid, words[0], &actions, nil, &arguments, environ)
-        guard result == 0 else {
-            throw CommandFailure(
-                .unavailable, "\(words[0]) cannot be started (\(Errno(rawValue: result)))")
-        }
-        return pid
     }
 
     /// The process that listens at a path.

@@ -28,6 +28,21 @@ extension ExitStatus {
             .ioError: "the TAP device is gone, or the backend broke a rule",
             .noPermission: "the TAP device may not be used, or is in use",
         ])
+
+    /// Of commands that compare.
+    static let gateDocumentation = documentation(
+        success: "nothing has changed",
+        [
+            .regression: "something got worse",
+            .improvement: "something got better, and nothing worse: the baseline may be raised",
+            .usage: "the command line asks for something that cannot be",
+            .wrongData: "a file holds something else, or is damaged",
+            .noInput: "a file or program does not exist",
+            .unavailable: "nothing can be measured here",
+            .cannotCreate: "a file cannot be created",
+            .ioError: "a run failed, or the disk is full",
+            .interrupted: "interrupted; what was measured until then was printed",
+        ])
 }
 
 extension ParsableCommand {

@@ -61,3 +61,11 @@ final class ScratchFile {
         posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_DONTNEED)
     }
 }
+
+extension FilePath {
+    /// A path that leads other processes to the same file: one through `/proc/self` would lead them to
+    /// their own.
+    var seenByOthers: FilePath {
+        FilePath(string.replacing("/proc/self/", with: "/proc/\(getpid())/"))
+    }
+}

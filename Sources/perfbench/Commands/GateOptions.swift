@@ -1,0 +1,46 @@
+import ArgumentParser
+import CommandSupport
+import SystemPackage
+
+/// The options of everything that runs the suite.
+struct GateOptions: ParsableArguments {
+    @Option(
+        help: """
+            Parts of the suite, a list of: pool, net, block (ratios of CPU times), instructions (retired \
+            ones of what only computes, counted by valgrind).
+            """)
+    var parts = CommaList(SuitePart.allCases)
+
+    @Option(help: "How often each part is run in a session, 10 to 64.")
+    var runs = 12
+
+    @Option(help: "How results are printed.")
+    var format = OutputFormat.table
+
+    @Option(help: "Write results to this file instead of standard output.")
+    var output: String?
+
+    @Flag(help: "Measure though this is a debug build, which says nothing about release builds.")
+    var allowDebug = false
+
+    func validate() throws {
+        // With fewer pairs a single wild one would hide any change.
+        guard runs >= 10, runs <= 64 else { throw ValidationError("--runs must be 10 to 64") }
+        #if DEBUG
+        guard allowDebug else {
+            throw ValidationError(
+                "this is a debug build, whose figures mean nothing; build with 'swift build -c release'"
+                    + " or insist with --allow-debug")
+        }
+        #endif
+    }
+}
+
+extension GateReport {
+    /// Prints what was found, and ends the command.
+    func finish(_ options: GateOptions, _ failure: CommandFailure?) throws {
+        let output = try CommonOptions.openOutput(options.output)
+        try output.write(report: options.format == .json ? json() : table)
+        try end(failure)
+    }
+}

@@ -1,0 +1,149 @@
+import CommandSupport
+import FoundationEssentials
+import SystemPackage
+
+/// A build of perfbench, this one or another, that is run as its users run it.
+struct Build {
+    let executable: FilePath
+    private let directory: TemporaryDirectory
+
+    /// This program.
+    static func current(_ directory: TemporaryDirectory) throws(CommandFailure) -> Build {
+        Build(executable: Self.currentExecutable, directory: directory)
+    }
+
+    private static var currentExecutable: FilePath {
+        let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return FilePath(link ?? "./perfbench")
+    }
+
+    private init(executable: FilePath, directory: TemporaryDirectory) {
+        self.executable = executable
+        self.directory = directory
+    }
+
+    /// - Parameter argument: the program, or the directory of a package in which it was built.
+    init(_ argument: String, _ directory: TemporaryDirectory) throws(CommandFailure) {
+        let files = FileManager.default
+        var isDirectory = false
+        guard files.fileExists(atPath: argument, isDirectory: &isDirectory) else {
+            throw CommandFailure(
+                .noInput,
+                "\(argument) does not exist; name a perfbench, or the package it is built in")
+        }
+        var path = FilePath(argument)
+        if isDirectory {
+            path.append(".build/release/perfbench")
+            guard files.fileExists(atPath: path.string) else {
+                throw CommandFailure(
+                    .noInput,
+                    "\(argument) holds no built perfbench; run 'swift build -c release --product perfbench'"
+                        + " there")
+            }
+        }
+        guard files.isExecutableFile(atPath: path.string) else {
+            throw CommandFailure(.noInput, "\(path) is no program; name a perfbench")
+        }
+        self.init(executable: path, directory: directory)
+    }
+
+    /// The commit that the directory of the program is at, with a mark where files have changed since;
+    /// `nil` where that is not known.
+    var commit: String? {
+        let place = executable.removingLastComponent().string
+        let words = ["/usr/bin/env", "git", "-C", place, "describe", "--always", "--dirty"]
+        guard (try? run(words, named: "git")) != nil else { return nil }
+        let text = try? String(contentsOfFile: messages.string, encoding: .utf8)
+        return text?.split(separator: "\n").first.map { String($0) }
+    }
+
+    private var messages: FilePath { directory.path.appending("messages") }
+
+    /// Runs a measuring command.
+    func measure(_ arguments: [String]) throws(CommandFailure) -> Report<AnyRun> {
+        let results = directory.path.appending("results.json")
+        try? FileManager.default.removeItem(atPath: results.string)
+        try run(
+            [executable.string] + arguments + ["--output", results.string] + Self.debugArguments,
+            named: arguments[0])
+        return try Report(contentsOf: results.string)
+    }
+
+    /// Instructions that one run of a probe retires: what a thousand more of them add to a run under
+    /// valgrind's callgrind, which is the same to the last one every time, whatever else goes on.
+    func instructions(of probe: Probe) throws(CommandFailure) -> Double {
+        let program = try strippedCopy()
+        let few = try callgrind(program, probe, count: 1000)
+        let many = try callgrind(program, probe, count: 3000)
+        return Double(many - few) / 2000
+    }
+
+    private func callgrind(
+        _ program: FilePath, _ probe: Probe, count: Int
+    ) throws(CommandFailure) -> Int {
+        let log = directory.path.appending("callgrind.log")
+        try run(
+            [
+                "/usr/bin/env", "SWIFT_DETERMINISTIC_HASHING=1", "valgrind", "--tool=callgrind",
+                "--callgrind-out-file=/dev/null", "--log-file=\(log)", program.string, "probe",
+                probe.rawValue, "--count", "\(count)",
+            ], named: "valgrind")
+        let text = (try? String(contentsOfFile: log.string, encoding: .utf8)) ?? ""
+        guard let line = text.split(separator: "\n").last(where: { $0.contains("Collected :") }),
+            let word = line.split(separator: " ").last, let count = Int(word)
+        else {
+            throw CommandFailure(
+                .unavailable, "valgrind counts no instructions here: \(Self.lastLine(text))")
+        }
+        return count
+    }
+
+    /// The program without what is for debuggers, which valgrind 3.19 gives up on.
+    private func strippedCopy() throws(CommandFailure) -> FilePath {
+        let name = String(executable.string.map { $0 == "/" ? "_" : $0 })
+        let copy = directory.path.appending("stripped" + name)
+        if !FileManager.default.fileExists(atPath: copy.string) {
+            try run(
+                ["/usr/bin/env", "objcopy", "--strip-debug", executable.string, copy.string],
+                named: "objcopy")
+        }
+        return copy
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// - Throws: what it said last, where it does not exit with 0.
+    private func run(_ words: [String], named name: String) throws(CommandFailure) {
+        let status = try ChildProcess(words, messages: messages).wait()
+        if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
+        switch status {
+        case 0: return
+        case 127:
+            throw CommandFailure(
+                .unavailable,
+                "\(name) is not there; install it: apt-get install valgrind binutils")
+        case ExitStatus.usage.rawValue:
+            throw CommandFailure(
+                .usage,
+                "\(executable) does not know this run of '\(name)'; it is of another version")
+        case 129...:
+            throw CommandFailure(.ioError, "\(name) was killed (signal \(status - 128))")
+        default:
+            let text = (try? String(contentsOfFile: messages.string, encoding: .utf8)) ?? ""
+            throw CommandFailure(
+                ExitStatus(rawValue: status) ?? .ioError, "\(name): \(Self.lastLine(text))")
+        }
+    }
+
+    private static func lastLine(_ text: String) -> String {
+        var line = text.split(separator: "\n").last.map { String($0) } ?? "no word why"
+        if line.hasPrefix("perfbench: ") { line.removeFirst("perfbench: ".count) }
+        return line
+    }
+
+    #if DEBUG
+    private static let debugArguments = ["--allow-debug"]
+    #else
+    private static let debugArguments: [String] = []
+    #endif
+}
