@@ -192,7 +192,7 @@ let package = Package(
             name: "perfbenchTests",
             dependencies: [
                 "perfbench", "BlockBackend", "CommandSupport", "GuestDriver", "NetBackend",
-                "SharedMemory", "SwiotlbPool", "TestSupport", "Uring", "Virtqueue",
+                "SharedMemory", "SwiotlbPool", "TestSupport", "Uring", "Virtqueue", system,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: swiftSettings),

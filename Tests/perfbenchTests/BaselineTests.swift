@@ -1,5 +1,6 @@
 import CommandSupport
 import Foundation
+import SystemPackage
 import Testing
 
 @testable import perfbench

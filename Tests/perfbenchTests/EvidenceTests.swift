@@ -25,8 +25,7 @@ import Testing
         // Large, and no more than a toss of coins: four of twelve pairs the other way.
         let mixed = before.enumerated().map { $0 % 3 == 0 ? $1 / 1.5 : $1 * 1.2 }
         #expect(try verdict(before, mixed) == .same)
-        // One wild pair hides nothing, and makes nothing.
-        #expect(try verdict(before, before.dropLast().map { $0 * 1.1 } + [0.1]) == .regression)
+        // One wild pair makes no change.
         #expect(try verdict(before, before.dropLast() + [9]) == .same)
     }
 
@@ -77,7 +76,7 @@ import Testing
             Evidence.sessions(
                 sessions, now: Array(repeating: 1.105_170_918, count: 12), Self.cost))
         #expect((evidence.high - 2.1457).magnitude < 0.001)
-        #expect(evidence.detectable == evidence.high)
+        #expect((evidence.detectable - evidence.high).magnitude < 0.001)
     }
 
     @Test func `exact numbers need no luck`() {

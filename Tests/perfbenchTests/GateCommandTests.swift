@@ -35,10 +35,11 @@ import Testing
 
     private static let values = (0..<12).map { 1 + 0.01 * Double($0 % 4) }
 
-    @Test(arguments: [
-        (1.0, "ns_per_op", 0), (1.5, "ns_per_op", 2), (0.5, "ns_per_op", 4),
-        (0.5, "throughput", 2), (1.5, "throughput", 4),
-    ])
+    @Test(
+        arguments: [
+            (1.0, "ns_per_op", 0), (1.5, "ns_per_op", 2), (0.5, "ns_per_op", 4),
+            (0.5, "throughput", 2), (1.5, "throughput", 4),
+        ] as [(Double, String, Int32)])
     func `compare says which way something went, in its status too`(
         factor: Double, metric: String, status: Int32
     ) throws {
@@ -68,32 +69,40 @@ import Testing
         #expect((report["notes"] as? [String])?.contains { $0.contains("ended early") } == true)
     }
 
-    @Test(arguments: [
-        (["compare", "/nonexistent/a", "/nonexistent/b"], 66, "/nonexistent/a cannot be read"),
-        (["compare", "/etc/passwd", "/etc/passwd"], 65, "/etc/passwd is no result of perfbench"),
-        (
-            ["check", "--baseline", "/nonexistent/b.json", "--allow-debug"], 66,
-            "perfbench baseline save /nonexistent/b.json"
-        ),
-        (
-            ["check", "--baseline", "/etc/passwd", "--allow-debug"], 65,
-            "is no baseline, or damaged"
-        ),
-        (["ab", "--a", "/nonexistent", "--b", "/usr", "--allow-debug"], 66, "does not exist"),
-        (
-            ["ab", "--a", "/usr", "--b", "/usr", "--allow-debug"], 66,
-            "run 'swift build -c release --product perfbench' there"
-        ),
-        (["ab", "--a", "/etc/passwd", "--b", "/usr", "--allow-debug"], 66, "is no program"),
-        (["ab", "--a", "x", "--b", "y", "--runs", "9", "--allow-debug"], 64, "--runs must be"),
-        (["ab", "--a", "x", "--b", "y", "--parts", "disk", "--allow-debug"], 64, "disk"),
-        (["baseline", "save", "x", "--sessions", "0", "--allow-debug"], 64, "--sessions must be"),
-        (
-            ["baseline", "save", "/nonexistent/x.json", "--append", "--allow-debug"], 66,
-            "cannot be read"
-        ),
-        (["probe", "nothing"], 64, "nothing"), (["probe", "sync", "--count", "0"], 64, "--count"),
-    ])
+    @Test(
+        arguments: [
+            (["compare", "/nonexistent/a", "/nonexistent/b"], 66, "/nonexistent/a cannot be read"),
+            (
+                ["compare", "/etc/passwd", "/etc/passwd"], 65,
+                "/etc/passwd is no result of perfbench"
+            ),
+            (
+                ["check", "--baseline", "/nonexistent/b.json", "--allow-debug"], 66,
+                "perfbench baseline save /nonexistent/b.json"
+            ),
+            (
+                ["check", "--baseline", "/etc/passwd", "--allow-debug"], 65,
+                "is no baseline, or damaged"
+            ),
+            (["ab", "--a", "/nonexistent", "--b", "/usr", "--allow-debug"], 66, "does not exist"),
+            (
+                ["ab", "--a", "/usr", "--b", "/usr", "--allow-debug"], 66,
+                "run 'swift build -c release --product perfbench' there"
+            ),
+            (["ab", "--a", "/etc/passwd", "--b", "/usr", "--allow-debug"], 66, "is no program"),
+            (["ab", "--a", "x", "--b", "y", "--runs", "9", "--allow-debug"], 64, "--runs must be"),
+            (["ab", "--a", "x", "--b", "y", "--parts", "disk", "--allow-debug"], 64, "disk"),
+            (
+                ["baseline", "save", "x", "--sessions", "0", "--allow-debug"], 64,
+                "--sessions must be"
+            ),
+            (
+                ["baseline", "save", "/nonexistent/x.json", "--append", "--allow-debug"], 66,
+                "cannot be read"
+            ),
+            (["probe", "nothing"], 64, "nothing"),
+            (["probe", "sync", "--count", "0"], 64, "--count"),
+        ] as [([String], Int32, String)])
     func `what cannot be is refused in a sentence`(
         arguments: [String], status: Int32, part: String
     ) throws {
@@ -118,7 +127,7 @@ import Testing
     }
 
     // A build whose results are known, so that nothing depends on time.
-    @Test(arguments: [("1.0", 0), ("1.3", 2), ("0.7", 4)])
+    @Test(arguments: [("1.0", 0), ("1.3", 2), ("0.7", 4)] as [(String, Int32)])
     func `two builds that differ are told apart`(factor: String, status: Int32) throws {
         let scratch = try CommandLineTests.Scratch()
         let results = try Self.results(scratch, "results.json", Self.values)

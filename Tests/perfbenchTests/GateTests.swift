@@ -42,9 +42,10 @@ import Testing
         #expect(Self.measurements([100], []).pairFindings().isEmpty)
     }
 
-    @Test(arguments: [
-        ([110.0, 90.0, 100.0], 2), ([90, 100], 4), ([100, 100.5], 0), ([], 0),
-    ])
+    @Test(
+        arguments: [
+            ([110.0, 90.0, 100.0], 2), ([90, 100], 4), ([100, 100.5], 0), ([], 0),
+        ] as [([Double], Int32)])
     func `the status is that of the worst finding`(after: [Double], status: Int32) throws {
         var report = GateReport("ab", before: "a", after: "b")
         report.findings = try after.map { try Self.finding($0) }

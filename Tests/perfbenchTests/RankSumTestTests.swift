@@ -4,13 +4,14 @@ import Testing
 
 @Suite struct RankSumTestTests {
     // Counted by hand: of the ways to choose the first set's ranks, those at least as far out, twice.
-    @Test(arguments: [
-        ([1, 2, 3], [4, 5, 6], 2.0 / 20), ([4, 5, 6], [1, 2, 3], 2.0 / 20),
-        ([1, 2], [3, 4], 2.0 / 6),
-        // Rank sums up to 4 out of pairs of 1 to 4: 1+2, 1+3.
-        ([1, 3], [2, 4], 4.0 / 6), ([1, 1], [1, 1], 1), ([], [1], 1),
-        ([1, 2, 3, 4, 5], [6, 7, 8, 9, 10], 2.0 / 252),
-    ])
+    @Test(
+        arguments: [
+            ([1, 2, 3], [4, 5, 6], 2.0 / 20), ([4, 5, 6], [1, 2, 3], 2.0 / 20),
+            ([1, 2], [3, 4], 2.0 / 6),
+            // Rank sums up to 4 out of pairs of 1 to 4: 1+2, 1+3.
+            ([1, 3], [2, 4], 4.0 / 6), ([1, 1], [1, 1], 1), ([], [1], 1),
+            ([1, 2, 3, 4, 5], [6, 7, 8, 9, 10], 2.0 / 252),
+        ] as [([Double], [Double], Double)])
     func `the probability is that of all ways to deal`(
         first: [Double], second: [Double], probability: Double
     ) {

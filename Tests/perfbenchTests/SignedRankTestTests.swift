@@ -4,16 +4,17 @@ import Testing
 
 @Suite struct SignedRankTestTests {
     // Counted by hand: of the 2^n ways to give signs, those at least as one-sided, on either side.
-    @Test(arguments: [
-        ([1, 2, 3, 4, 5], 2.0 / 32), ([1, 2, 3, 4, 5, 6, 7, 8], 2.0 / 256),
-        ([-1, -2, -3, -4, -5], 2.0 / 32),
-        // Sums of negative ranks up to 4 out of 1, 2, 3, 4: {}, 1, 2, 3, 4, 1+2, 1+3.
-        ([1, 2, 3, -4], 14.0 / 16),
-        // Equal magnitudes all have the rank 2: at most one of three is negative.
-        ([1, 1, -1], 1), ([1, 1, 1], 2.0 / 8),
-        // Zeroes say nothing.
-        ([0, 1, 2, 3, 0, 4, 5], 2.0 / 32), ([0, 0], 1), ([], 1),
-    ])
+    @Test(
+        arguments: [
+            ([1, 2, 3, 4, 5], 2.0 / 32), ([1, 2, 3, 4, 5, 6, 7, 8], 2.0 / 256),
+            ([-1, -2, -3, -4, -5], 2.0 / 32),
+            // Sums of negative ranks up to 4 out of 1, 2, 3, 4: {}, 1, 2, 3, 4, 1+2, 1+3.
+            ([1, 2, 3, -4], 14.0 / 16),
+            // Equal magnitudes all have the rank 2: at most one of three is negative.
+            ([1, 1, -1], 1), ([1, 1, 1], 2.0 / 8),
+            // Zeroes say nothing.
+            ([0, 1, 2, 3, 0, 4, 5], 2.0 / 32), ([0, 0], 1), ([], 1),
+        ] as [([Double], Double)])
     func `the probability is that of all ways to give signs`(
         differences: [Double], probability: Double
     ) {

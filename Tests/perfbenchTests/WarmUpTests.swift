@@ -31,10 +31,10 @@ import Testing
 
     @Test func `all paths have to be warm`() {
         var warmUp = WarmUp<Int>(countedRoundCount: 12)
-        #expect(warmUp.takes([0: 10, 1: 40]))
-        #expect(warmUp.takes([0: 10, 1: 20]))
-        #expect(!warmUp.takes([0: 10, 1: 19]))
+        let taken = [[10.0, 40], [10, 20], [10, 19], [1, 1]].map {
+            warmUp.takes([0: $0[0], 1: $0[1]])
+        }
         // And stay it.
-        #expect(!warmUp.takes([0: 1, 1: 1]))
+        #expect(taken == [true, true, false, false])
     }
 }

@@ -24,6 +24,7 @@ struct ABCommand: ParsableCommand {
     var after: String
 
     @OptionGroup var gate: GateOptions
+    @OptionGroup var output: GateOutput
 
     func run() throws {
         try reportingFailures {
@@ -33,7 +34,7 @@ struct ABCommand: ParsableCommand {
             var report = GateReport("ab", before: before, after: after)
             let failure = try GateRun(builds, parts: gate.parts.items, runCount: gate.runs)
                 .compare(into: &report) { measurements, _ in measurements.pairFindings() }
-            try report.finish(gate, failure)
+            try output.finish(report, failure)
         }
     }
 }

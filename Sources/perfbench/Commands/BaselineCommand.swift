@@ -55,7 +55,7 @@ struct BaselineCommand: ParsableCommand {
                 Interruption.install()
                 let directory = try TemporaryDirectory()
                 let build = try Build.current(directory)
-                let run = try GateRun([build], parts: gate.parts.items, runCount: gate.runs)
+                let run = GateRun([build], parts: gate.parts.items, runCount: gate.runs)
                 for _ in 0..<sessions {
                     let measurements = try run.measure()
                     for (part, reason) in measurements.skipped {
@@ -68,8 +68,7 @@ struct BaselineCommand: ParsableCommand {
                     // After each, so that an interruption costs one session.
                     try saved.write(to: path)
                 }
-                let output = try CommonOptions.openOutput(gate.output)
-                try output.write(report: "\(path): \(saved.summary)\n")
+                print("\(path): \(saved.summary)")
             }
         }
     }

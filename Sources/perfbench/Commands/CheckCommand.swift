@@ -19,6 +19,7 @@ struct CheckCommand: ParsableCommand {
     var baseline: String
 
     @OptionGroup var gate: GateOptions
+    @OptionGroup var output: GateOutput
 
     func run() throws {
         try reportingFailures {
@@ -41,7 +42,7 @@ struct CheckCommand: ParsableCommand {
                     measurements.sessionFindings(
                         against: saved, on: machine, notCompared: &notCompared)
                 }
-            try report.finish(gate, failure)
+            try output.finish(report, failure)
         }
     }
 }

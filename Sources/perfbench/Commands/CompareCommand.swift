@@ -21,11 +21,7 @@ struct CompareCommand: ParsableCommand {
     @Argument(help: "Results from after.")
     var after: String
 
-    @Option(help: "How results are printed.")
-    var format = OutputFormat.table
-
-    @Option(help: "Write results to this file instead of standard output.")
-    var output: String?
+    @OptionGroup var output: GateOutput
 
     func run() throws {
         try reportingFailures {
@@ -42,9 +38,7 @@ struct CompareCommand: ParsableCommand {
             }
             report.findings = Self.findings(old, new, &report.notCompared)
             report.conclude()
-            try CommonOptions.openOutput(output)
-                .write(report: format == .json ? report.json() : report.table)
-            try report.end(nil)
+            try output.finish(report, nil)
         }
     }
 

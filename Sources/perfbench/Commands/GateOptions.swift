@@ -1,6 +1,4 @@
 import ArgumentParser
-import CommandSupport
-import SystemPackage
 
 /// The options of everything that runs the suite.
 struct GateOptions: ParsableArguments {
@@ -13,12 +11,6 @@ struct GateOptions: ParsableArguments {
 
     @Option(help: "How often each part is run in a session, 10 to 64.")
     var runs = 12
-
-    @Option(help: "How results are printed.")
-    var format = OutputFormat.table
-
-    @Option(help: "Write results to this file instead of standard output.")
-    var output: String?
 
     @Flag(help: "Measure though this is a debug build, which says nothing about release builds.")
     var allowDebug = false
@@ -33,14 +25,5 @@ struct GateOptions: ParsableArguments {
                     + " or insist with --allow-debug")
         }
         #endif
-    }
-}
-
-extension GateReport {
-    /// Prints what was found, and ends the command.
-    func finish(_ options: GateOptions, _ failure: CommandFailure?) throws {
-        let output = try CommonOptions.openOutput(options.output)
-        try output.write(report: options.format == .json ? json() : table)
-        try end(failure)
     }
 }

@@ -6,11 +6,11 @@ import SharedMemory
 struct ProbeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "probe",
-        abstract: "Runs a piece of the data path that only computes, so many times.",
+        abstract: "Runs pieces of the data path that only compute, each so many times.",
         shouldDisplay: false)
 
-    @Argument(help: "Which one.")
-    var probe: Probe
+    @Argument(help: "Which ones, a list.")
+    var probes = CommaList(Probe.allCases)
 
     @Option(help: "How often.")
     var count = 1000
@@ -21,12 +21,14 @@ struct ProbeCommand: ParsableCommand {
 
     func run() throws {
         try reportingFailures {
-            do {
-                try probe.run(count: count)
-            } catch let error as SystemCallError {
-                throw error
-            } catch {
-                throw CommandFailure(.unavailable, "\(probe.rawValue) cannot be run: \(error)")
+            for probe in probes.items {
+                do {
+                    try probe.run(count: count)
+                } catch let error as SystemCallError {
+                    throw error
+                } catch {
+                    throw CommandFailure(.unavailable, "\(probe.rawValue) cannot be run: \(error)")
+                }
             }
         }
     }

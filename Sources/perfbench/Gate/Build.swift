@@ -5,7 +5,7 @@ import SystemPackage
 /// A build of perfbench, this one or another, that is run as its users run it.
 struct Build {
     let executable: FilePath
-    private let directory: TemporaryDirectory
+    let directory: TemporaryDirectory
 
     /// This program.
     static func current(_ directory: TemporaryDirectory) throws(CommandFailure) -> Build {
@@ -69,51 +69,10 @@ struct Build {
         return try Report(contentsOf: results.string)
     }
 
-    /// Instructions that one run of a probe retires: what a thousand more of them add to a run under
-    /// valgrind's callgrind, which is the same to the last one every time, whatever else goes on.
-    func instructions(of probe: Probe) throws(CommandFailure) -> Double {
-        let program = try strippedCopy()
-        let few = try callgrind(program, probe, count: 1000)
-        let many = try callgrind(program, probe, count: 3000)
-        return Double(many - few) / 2000
-    }
-
-    private func callgrind(
-        _ program: FilePath, _ probe: Probe, count: Int
-    ) throws(CommandFailure) -> Int {
-        let log = directory.path.appending("callgrind.log")
-        try run(
-            [
-                "/usr/bin/env", "SWIFT_DETERMINISTIC_HASHING=1", "valgrind", "--tool=callgrind",
-                "--callgrind-out-file=/dev/null", "--log-file=\(log)", program.string, "probe",
-                probe.rawValue, "--count", "\(count)",
-            ], named: "valgrind")
-        let text = (try? String(contentsOfFile: log.string, encoding: .utf8)) ?? ""
-        guard let line = text.split(separator: "\n").last(where: { $0.contains("Collected :") }),
-            let word = line.split(separator: " ").last, let count = Int(word)
-        else {
-            throw CommandFailure(
-                .unavailable, "valgrind counts no instructions here: \(Self.lastLine(text))")
-        }
-        return count
-    }
-
-    /// The program without what is for debuggers, which valgrind 3.19 gives up on.
-    private func strippedCopy() throws(CommandFailure) -> FilePath {
-        let name = String(executable.string.map { $0 == "/" ? "_" : $0 })
-        let copy = directory.path.appending("stripped" + name)
-        if !FileManager.default.fileExists(atPath: copy.string) {
-            try run(
-                ["/usr/bin/env", "objcopy", "--strip-debug", executable.string, copy.string],
-                named: "objcopy")
-        }
-        return copy
-    }
-
     /// Runs a program to its end.
     ///
     /// - Throws: what it said last, where it does not exit with 0.
-    private func run(_ words: [String], named name: String) throws(CommandFailure) {
+    func run(_ words: [String], named name: String) throws(CommandFailure) {
         let status = try ChildProcess(words, messages: messages).wait()
         if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
         switch status {

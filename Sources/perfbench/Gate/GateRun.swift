@@ -8,8 +8,8 @@ struct GateRun {
     private let parts: [SuitePart]
     private let runCount: Int
 
-    init(_ builds: [Build], parts: [SuitePart], runCount: Int) throws {
-        session = try GateSession(builds, parts: parts)
+    init(_ builds: [Build], parts: [SuitePart], runCount: Int) {
+        session = GateSession(builds)
         buildCount = builds.count
         self.parts = parts
         self.runCount = runCount

@@ -4,17 +4,12 @@ import SystemPackage
 /// Runs the suite on builds, in turn.
 final class GateSession {
     private let builds: [Build]
-    /// What block requests are served from.
-    private let file: ScratchFile?
+    /// What block requests are served from, once there are any.
+    private var file: ScratchFile?
     private var progress = ProgressLine(stepCount: 1, secondsPerStep: 0)
 
-    /// - Parameter parts: what may be run later.
-    init(_ builds: [Build], parts: [SuitePart]) throws {
+    init(_ builds: [Build]) {
         self.builds = builds
-        file =
-            parts.contains(.block)
-            ? try ScratchFile(
-                directory: builds[0].executable.removingLastComponent(), byteCount: 64 << 20) : nil
     }
 
     /// Measures some parts, and keeps every run that ended, also where it throws.
@@ -26,12 +21,12 @@ final class GateSession {
         _ parts: [SuitePart], runCount: Int, _ name: String, into measurements: inout Measurements
     ) throws {
         let runs = parts.filter { $0 != .instructions }
-        let counted = parts.contains(.instructions) ? Probe.allCases : []
-        let stepCount = builds.count * (runCount * runs.count + counted.count)
+        let isCounted = parts.contains(.instructions)
+        let stepCount = builds.count * (runCount * runs.count + (isCounted ? 1 : 0))
         let seconds =
             Double(builds.count)
             * (Double(runCount) * runs.reduce(0) { $0 + $1.secondsPerRun }
-                + (counted.isEmpty ? 0 : SuitePart.instructions.secondsPerRun))
+                + (isCounted ? SuitePart.instructions.secondsPerRun : 0))
         progress = ProgressLine(
             stepCount: stepCount, secondsPerStep: seconds / Double(max(stepCount, 1)))
         defer { progress.clear() }
@@ -45,11 +40,12 @@ final class GateSession {
                 }
             }
         }
-        for probe in counted {
-            for index in builds.indices where measurements.skipped[.instructions] == nil {
-                progress.advance("\(name), instructions of \(probe.rawValue)")
-                try skipping(.instructions, &measurements) { measurements throws(CommandFailure) in
-                    let count = try builds[index].instructions(of: probe)
+        for index in builds.indices where isCounted && measurements.skipped[.instructions] == nil {
+            progress.advance("\(name), counting instructions")
+            try skipping(.instructions, &measurements) { measurements throws(CommandFailure) in
+                let counts = try builds[index].instructions(of: Probe.allCases)
+                for probe in Probe.allCases {
+                    guard let count = counts[probe] else { continue }
                     measurements.append(count, of: Metric(probe), build: index)
                 }
             }
@@ -59,12 +55,24 @@ final class GateSession {
     private func run(
         _ part: SuitePart, build: Int, into measurements: inout Measurements
     ) throws(CommandFailure) {
-        guard let arguments = part.arguments(file: file?.path.seenByOthers.string ?? "") else {
-            return
-        }
+        let path = part == .block ? try storage().path.seenByOthers.string : ""
+        guard let arguments = part.arguments(file: path) else { return }
         for ratio in try builds[build].measure(arguments).ratios {
             guard let metric = Metric(ratio), metric.rule.isGated else { continue }
             measurements.append(ratio.median, of: metric, build: build)
+        }
+    }
+
+    private func storage() throws(CommandFailure) -> ScratchFile {
+        if let file { return file }
+        let directory = builds[0].executable.removingLastComponent()
+        do {
+            let made = try ScratchFile(directory: directory, byteCount: 64 << 20)
+            file = made
+            return made
+        } catch {
+            throw CommandFailure(
+                .unavailable, "\(directory) has no room for a temporary file of 64m; make some")
         }
     }
 

@@ -23,7 +23,7 @@ enum SuitePart: String, CaseIterable, Codable, ExpressibleByArgument {
             return [
                 "pool", "--op", "map-unmap,map-copy-in-unmap,map-unmap-copy-out", "--size",
                 "4k,64k", "--occupancy", "50", "--path", "pool,c-twin,memcpy", "--round-seconds",
-                "0.02",
+                "0.012",
             ] + common
         case .net:
             return [
@@ -45,7 +45,7 @@ enum SuitePart: String, CaseIterable, Codable, ExpressibleByArgument {
         case .pool: 0.5
         case .net: 0.4
         case .block: 0.6
-        case .instructions: 1.2 * Double(2 * Probe.allCases.count)
+        case .instructions: 3
         }
     }
 }

@@ -6,7 +6,7 @@ import SharedMemory
 import SwiotlbPool
 import Virtqueue
 
-/// What probes run on: memories as small as they can be, for start-up is counted too, twice.
+/// What probes run on, each on one of its own. Their loops begin and end with a ``ProbeMark``.
 struct ProbeStand {
     private let guestMap: MemoryMap
     private let windowMap: MemoryMap
@@ -30,10 +30,12 @@ struct ProbeStand {
 
     func map(_ count: Int, _ direction: DMADirection, usedByteCount: Int) throws {
         var mapper = try pool.makeMapper()
+        ProbeMark.set()
         for _ in 0..<count {
             let mapping = try mapper.map(Self.buffer, direction)
             mapper.unmap(mapping, usedByteCount: usedByteCount)
         }
+        ProbeMark.set()
     }
 
     func mapList(_ count: Int) throws {
@@ -46,19 +48,23 @@ struct ProbeStand {
                     byteCount: Self.byteCount)
             })
         var mappings = RigidArray<DMAMapping>(capacity: buffers.count)
+        ProbeMark.set()
         for _ in 0..<count {
             try mapper.map(buffers.span, .fromDevice, into: &mappings)
             while let mapping = mappings.popLast() { mapper.unmap(mapping, usedByteCount: 0) }
         }
+        ProbeMark.set()
     }
 
     func sync(_ count: Int) throws {
         var mapper = try pool.makeMapper()
         let mapping = try mapper.map(Self.buffer, .bidirectional)
+        ProbeMark.set()
         for _ in 0..<count {
             mapper.syncForDevice(mapping, offset: 128, byteCount: 64)
             mapper.syncForCPU(mapping, offset: 128, byteCount: 64)
         }
+        ProbeMark.set()
         mapper.unmap(mapping, usedByteCount: 0)
     }
 
@@ -77,6 +83,7 @@ struct ProbeStand {
         var chain = DescriptorChain(capacity: 4)
         var segments = RigidArray(
             repeating: BlockSegment(sector: 0, sectorCount: 0, flags: 0), count: 1)
+        ProbeMark.set()
         for _ in 0..<count {
             let isMade = try driver.submit(.read, sector: 8, payload: Self.buffer, tag: 0)
             _ = driver.publish()
@@ -91,6 +98,7 @@ struct ProbeStand {
             let isEnded = try driver.nextCompletion() != nil
             precondition(isMade && isSeen && isEnded, "a request goes there and back")
         }
+        ProbeMark.set()
     }
 
     func send(_ count: Int) throws {
@@ -111,6 +119,7 @@ struct ProbeStand {
             transmit: QueueSetup(
                 configuration: queue, memoryMap: windowMap,
                 position: .start(isPacked: queue.isPacked), kick: nil, call: nil), receive: nil)
+        ProbeMark.set()
         for _ in 0..<count {
             let isSent = try transmitter.send(frames.transmit.next(), tag: 0)
             _ = transmitter.publish()
@@ -118,6 +127,7 @@ struct ProbeStand {
             let isDone = try transmitter.nextSent() != nil
             precondition(isSent && isDone, "a frame is sent and forgotten")
         }
+        ProbeMark.set()
         pair.end()
     }
 }
