@@ -102,9 +102,9 @@ struct ProbeStand {
     }
 
     func send(_ count: Int) throws {
-        let setting = NetQueueSetting(size: 16, isPacked: false)
+        let setting = NetQueueSetting(size: 16, isPacked: false, hasOffloads: false)
         let layout = setting.layout(features: setting.features)
-        var frames = FrameMemory(guest, frameByteCount: 1514, queueSize: setting.size)
+        var frames = FrameMemory(guest, FrameFormat(plain: 1514), queueSize: setting.size)
         var transmitter = try NetTransmitter(
             mapper: try pool.makeMapper(),
             memory: try pool.allocateCoherent(byteCount: layout.byteCount), layout: layout,
