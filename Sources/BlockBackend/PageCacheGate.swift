@@ -1,3 +1,4 @@
+import BasicContainers
 import SharedMemory
 import Synchronization
 
@@ -62,10 +63,11 @@ final class PageCacheGate: Sendable {
     private let trailingPad = InlineArray<16, UInt64>(repeating: 0)
     private let queue = Mutex(Queue())
 
-    private struct Queue {
+    private struct Queue: ~Copyable {
         var engineCount = 0
-        /// First come, first served. Has room for every engine.
-        var tickets: [Ticket] = []
+        /// First come, first served. Has room for every engine. Not an array, which is copied when it is
+        /// changed wherever the compiler keeps a second reference.
+        var tickets = UniqueArray<Ticket>()
     }
 
     /// An engine that waits, known by its event.
@@ -122,8 +124,10 @@ final class PageCacheGate: Sendable {
     /// Takes an engine out that waits, or that was served and does not know it: it is destroyed.
     func withdraw(_ kind: Kind, event: EventDescriptor) {
         queue.withLock { queue in
-            if let index = queue.tickets.firstIndex(where: { $0.event === event }) {
-                queue.tickets.remove(at: index)
+            var index = 0
+            while index < queue.tickets.count, queue.tickets[index].event !== event { index += 1 }
+            if index < queue.tickets.count {
+                _ = queue.tickets.remove(at: index)
                 if queue.tickets.isEmpty {
                     word.bitwiseAnd(~Self.waitingBit, ordering: .acquiringAndReleasing)
                 }
@@ -161,10 +165,11 @@ final class PageCacheGate: Sendable {
 
     private func serve(_ queue: inout Queue, for event: EventDescriptor) -> Bool {
         var isServed = false
-        while let ticket = queue.tickets.first {
+        while !queue.tickets.isEmpty {
+            let ticket = queue.tickets[0]
             // P3, P4: pairs with `leave`.
             guard word.load(ordering: .acquiring) & ticket.kind.otherMask == 0 else { break }
-            queue.tickets.removeFirst()
+            _ = queue.tickets.remove(at: 0)
             let last = queue.tickets.isEmpty ? Self.waitingBit : 0
             // P4: in one go, or a request could come between.
             word.wrappingAdd(ticket.kind.unit &- last, ordering: .acquiringAndReleasing)
