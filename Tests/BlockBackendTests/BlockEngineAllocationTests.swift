@@ -64,21 +64,23 @@ struct BlockEngineAllocationTests {
             table[row].step = .write
             table[row].isMisaligned = row >= 2
         }
+        // Called from another module, the table's accessor may have its frame on the heap.
+        let transfers = (0..<4).map { table[$0] }
         var failureCount = 0
         func cycle() {
             // Two direct writes of the first engine; a misaligned one of each waits for both.
             var passes = first.enter(0, of: &table) && first.enter(1, of: &table)
             if second.enter(2, of: &table) || first.enter(3, of: &table) { passes = false }
-            first.leave(table[0])
+            first.leave(transfers[0])
             if first.nextAdmitted(of: &table) != nil { passes = false }
-            first.leave(table[1])
+            first.leave(transfers[1])
             if first.nextAdmitted(of: &table) != 3 { passes = false }
             if first.nextAdmitted(of: &table) != nil { passes = false }
             second.beginTurn()
             if second.nextAdmitted(of: &table) != 2 { passes = false }
             if second.nextAdmitted(of: &table) != nil { passes = false }
-            first.leave(table[3])
-            second.leave(table[2])
+            first.leave(transfers[3])
+            second.leave(transfers[2])
             if !passes { failureCount += 1 }
         }
         for _ in 0..<100 { cycle() }
