@@ -119,3 +119,16 @@ static inline int csocket_peer(int fd) {
     socklen_t length = sizeof credentials;
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? credentials.process : -1;
 }
+
+// Whether `fd` is connected to the path at which `socket` was accepted. Sockets without a name (of
+// socketpair(2)) are not known to be.
+static inline int csocket_leads_to(int fd, int socket) {
+    struct sockaddr_un ours, peers;
+    socklen_t our_length = sizeof ours, peer_length = sizeof peers;
+    memset(&ours, 0, sizeof ours);
+    memset(&peers, 0, sizeof peers);
+    return getsockname(socket, (struct sockaddr *)&ours, &our_length) == 0 &&
+           getpeername(fd, (struct sockaddr *)&peers, &peer_length) == 0 &&
+           our_length > sizeof(sa_family_t) && our_length == peer_length &&
+           memcmp(&ours, &peers, sizeof ours) == 0;
+}

@@ -72,8 +72,29 @@ import Testing
                         descriptors: events.map(\.fileDescriptor)
                             + (random.below(2) == 0 ? [descriptor] : []),
                         flags: random.below(2) == 0 ? .needsReply : [])
+                    // Their numbers must not be another's before they are sent.
+                    extendLifetime((events, memory))
                 }
             }
+        }
+    }
+
+    @Test("A frontend that has the backend hold the frontend's own end of the connection")
+    func ownConnectionAsChannel() throws {
+        try withDaemon { daemon in
+            // The second time it is a connection that waits for the first to end.
+            for isOther in [false, true] {
+                let socket = try MessageSocket(connecting: FilePath(daemon.socket))
+                let other = try MessageSocket(connecting: FilePath(daemon.socket))
+                let patience = Patience(milliseconds: 60_000)
+                let request = FrontendRequest.setBackendChannel
+                try socket.send(
+                    code: request.code.rawValue, flags: [], payload: request.payload,
+                    descriptors: [(isOther ? other : socket).fileDescriptor], patience)
+                #expect(throws: VhostUserError.closed) { _ = try socket.receive(patience) }
+                extendLifetime(other)
+            }
+            #expect(try daemon.complaint().contains("the channel leads back to this backend"))
         }
     }
 

@@ -107,6 +107,11 @@ extension BackendSession {
 
     private func setChannel(_ descriptors: inout ReceivedDescriptors) throws(RequestRefusal) {
         guard let descriptor = descriptors.takeFirst() else { throw .notOffered }
+        // Who holds the other end of its own connection never sees that end.
+        guard !socket.isReached(by: descriptor) else {
+            try? descriptor.close()
+            throw .channelToItself
+        }
         do {
             channel = try BackendChannel(adopting: descriptor)
         } catch {

@@ -8,7 +8,7 @@ import Virtqueue
 /// Lives on the thread that serves it.
 final class BackendSession {
     let backend: VhostUserBackend
-    private let socket: MessageSocket
+    let socket: MessageSocket
     private let patience: Patience
 
     var features: VirtioFeatures = []

@@ -26,6 +26,8 @@ public enum RequestRefusal: Error, Equatable, Sendable {
     case inflight
     /// A part of the configuration space that is not there, or not the driver's to write.
     case configuration
+    /// The channel for the backend's requests would end at the backend.
+    case channelToItself
     /// Packets may not be that long.
     case mtu(UInt64)
     /// A queue could not be started with what has been set.
@@ -49,6 +51,7 @@ extension RequestRefusal: CustomStringConvertible {
         case .unknownRegion: "there is no such region"
         case .inflight: "the in-flight memory does not fit the queues"
         case .configuration: "that part of the configuration space cannot be had or written"
+        case .channelToItself: "the channel leads back to this backend"
         case .mtu(let mtu): "the device takes no packets of \(mtu) bytes"
         case .queueStart(let index, let failure): "queue \(index) cannot be started: \(failure)"
         case .system(let error): "\(error)"

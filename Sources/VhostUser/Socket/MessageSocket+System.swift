@@ -122,6 +122,12 @@ extension MessageSocket {
         }
     }
 
+    /// Whether a socket is connected to the path at which this one was accepted, as its other end is.
+    /// Of sockets without a name it cannot be told.
+    func isReached(by socket: FileDescriptor) -> Bool {
+        csocket_leads_to(socket.rawValue, fileDescriptor.rawValue) != 0
+    }
+
     /// Two ends of a new connection.
     static func makePair() throws(VhostUserError) -> (MessageSocket, MessageSocket) {
         var descriptors: (Int32, Int32) = (-1, -1)
