@@ -4,38 +4,96 @@
 
 #include <stdint.h>
 
+// The counter, once everything before it is done.
 static inline uint64_t slowdown_ticks(void) {
 #if defined(__x86_64__)
-    return __builtin_ia32_rdtsc();
+    __builtin_ia32_lfence();
+    uint64_t ticks = __builtin_ia32_rdtsc();
+    __builtin_ia32_lfence();
+    return ticks;
 #elif defined(__aarch64__)
     uint64_t ticks;
-    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0\n\tisb" : "=r"(ticks));
     return ticks;
 #else
 #error "no counter is known here"
 #endif
 }
 
-// What reading the counter twice takes, and looking at it again, in its own unit. A copy of fewer than
-// ten times as many is slowed down by that, which is more than a tenth.
-#if defined(__x86_64__)
-#define SLOWDOWN_READING 70
-#else
-#define SLOWDOWN_READING 0
-#endif
-
-// A tenth of some hundred microseconds: longer than any copy of a mapping takes.
-#define SLOWDOWN_MAX 50000
-
-// Does nothing for a tenth of the time that has passed since, its own reading of the counter included; nor
-// that where so much has passed that another program had the processor, which the counter goes on in.
-static inline void slowdown_spin(uint64_t begin) {
-    uint64_t end = slowdown_ticks();
-    uint64_t tenth = (end - begin) / 10;
-    if (tenth <= SLOWDOWN_READING || tenth > SLOWDOWN_MAX) return;
-    uint64_t deadline = end + tenth - SLOWDOWN_READING;
-    while (slowdown_ticks() < deadline) {
+// Takes a time that grows with `count`, and lets nothing behind it begin before.
+static inline void slowdown_spin(uint32_t count) {
+    uint64_t value = count;
+    for (; count != 0; count--) {
+        value = value * 0x9e3779b97f4a7c15 + 1;
+        __asm__ volatile("" : "+r"(value));
     }
+#if defined(__x86_64__)
+    __builtin_ia32_lfence();
+#endif
+}
+
+// What a copy of about as many bytes, in one direction, takes, as far as it has been seen: reading the counter takes as long
+// as a tenth of a short copy, so one copy of many is measured.
+struct slowdown_copies {
+    uint32_t until_measured;
+    // How long to spin for a tenth of it.
+    uint32_t spins;
+    double ticks;
+};
+
+enum { slowdown_measured_every = 64 };
+
+static inline struct slowdown_copies *slowdown_copies(long byte_count, int is_out) {
+    static __thread struct slowdown_copies all[64][2];
+    return &all[byte_count > 0 ? 63 - __builtin_clzl((unsigned long)byte_count) : 0][is_out];
+}
+
+// What each turn of the spin takes, and what none takes, in ticks.
+struct slowdown_spins {
+    double turn, none;
+};
+
+static inline double slowdown_fastest(uint32_t count) {
+    uint64_t fastest = UINT64_MAX;
+    for (int i = 0; i < 1000; i++) {
+        uint64_t begin = slowdown_ticks();
+        slowdown_spin(count);
+        uint64_t taken = slowdown_ticks() - begin;
+        if (taken < fastest) fastest = taken;
+    }
+    return (double)fastest;
+}
+
+static inline struct slowdown_spins slowdown_spins(void) {
+    static __thread struct slowdown_spins spins;
+    if (spins.turn == 0) {
+        spins.none = slowdown_fastest(0);
+        spins.turn = (slowdown_fastest(200) - spins.none) / 200;
+    }
+    return spins;
+}
+
+// Before a copy. Returns what slowdown_end is to be told.
+static inline uint64_t slowdown_begin(long byte_count, int is_out) {
+    struct slowdown_copies *copies = slowdown_copies(byte_count, is_out);
+    if (copies->until_measured-- != 0) return 0;
+    copies->until_measured = slowdown_measured_every - 1;
+    return slowdown_ticks();
+}
+
+// After it: does nothing for a tenth of the time that such copies take.
+static inline void slowdown_end(long byte_count, int is_out, uint64_t begin) {
+    struct slowdown_copies *copies = slowdown_copies(byte_count, is_out);
+    if (begin != 0) {
+        struct slowdown_spins spins = slowdown_spins();
+        double taken = (double)(slowdown_ticks() - begin) - spins.none;
+        // One that another program came in between counts for little.
+        if (copies->ticks != 0 && taken > 2 * copies->ticks) taken = 2 * copies->ticks;
+        copies->ticks += (taken - copies->ticks) / (copies->ticks == 0 ? 1 : 8);
+        double spin = copies->ticks / 10 / spins.turn;
+        copies->spins = spin > 0 ? (uint32_t)spin : 0;
+    }
+    slowdown_spin(copies->spins);
 }
 
 // Seven instructions: 3 % of what mapping and unmapping takes, nothing copied (perfbench probe map-unmap).

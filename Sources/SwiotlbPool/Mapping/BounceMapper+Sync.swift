@@ -53,8 +53,8 @@ extension BounceMapper {
     /// Copies a part into the window, whatever the direction.
     mutating func copyIn(_ mapping: borrowing DMAMapping, offset: Int, byteCount: Int) {
         #if BOUNCE_SLOWDOWN_TIME
-        let begin = slowdown_ticks()
-        defer { slowdown_spin(begin) }
+        let begin = slowdown_begin(byteCount, 0)
+        defer { slowdown_end(byteCount, 0, begin) }
         #endif
         learnExtentsIfChanged()
         let privateMemory = privateMemory
@@ -69,8 +69,8 @@ extension BounceMapper {
     /// Copies a part out of the window, whatever the direction.
     mutating func copyOut(_ mapping: borrowing DMAMapping, offset: Int, byteCount: Int) {
         #if BOUNCE_SLOWDOWN_TIME
-        let begin = slowdown_ticks()
-        defer { slowdown_spin(begin) }
+        let begin = slowdown_begin(byteCount, 1)
+        defer { slowdown_end(byteCount, 1, begin) }
         #endif
         learnExtentsIfChanged()
         let privateMemory = privateMemory

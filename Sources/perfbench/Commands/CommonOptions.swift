@@ -38,8 +38,7 @@ struct CommonOptions: ParsableArguments {
     @Option(help: "Write results to this file instead of standard output.", completion: .file())
     var output: String?
 
-    @Flag(help: "Measure though this is a debug build, which says nothing about release builds.")
-    var allowDebug = false
+    @OptionGroup var build: BuildOptions
 
     func validate() throws {
         if let rounds, !(1...10_000).contains(rounds) {
@@ -64,13 +63,6 @@ struct CommonOptions: ParsableArguments {
                 throw ValidationError("\(name) must be at most 1024g")
             }
         }
-        #if DEBUG
-        guard allowDebug else {
-            throw ValidationError(
-                "this is a debug build, whose figures mean nothing; build with 'swift build -c release'"
-                    + " or insist with --allow-debug")
-        }
-        #endif
     }
 
     /// How often and how long each path is measured.

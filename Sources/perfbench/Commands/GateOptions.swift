@@ -12,18 +12,10 @@ struct GateOptions: ParsableArguments {
     @Option(help: "How often each part is run in a session, 10 to 64.")
     var runs = 12
 
-    @Flag(help: "Measure though this is a debug build, which says nothing about release builds.")
-    var allowDebug = false
+    @OptionGroup var build: BuildOptions
 
     func validate() throws {
         // With fewer pairs a single wild one would hide any change.
         guard runs >= 10, runs <= 64 else { throw ValidationError("--runs must be 10 to 64") }
-        #if DEBUG
-        guard allowDebug else {
-            throw ValidationError(
-                "this is a debug build, whose figures mean nothing; build with 'swift build -c release'"
-                    + " or insist with --allow-debug")
-        }
-        #endif
     }
 }

@@ -42,15 +42,8 @@ struct Build {
         self.init(executable: path, directory: directory)
     }
 
-    /// The commit that the directory of the program is at, with a mark where files have changed since;
-    /// `nil` where that is not known.
-    var commit: String? {
-        let place = executable.removingLastComponent().string
-        let words = ["/usr/bin/env", "git", "-C", place, "describe", "--always", "--dirty"]
-        guard (try? run(words, named: "git")) != nil else { return nil }
-        let text = try? String(contentsOfFile: messages.string, encoding: .utf8)
-        return text?.split(separator: "\n").first.map { String($0) }
-    }
+    /// The commit that the tree which the program lies in is at; `nil` where there is none.
+    var commit: String? { SourceTree.commit(around: executable.removingLastComponent()) }
 
     private var messages: FilePath { directory.path.appending("messages") }
 

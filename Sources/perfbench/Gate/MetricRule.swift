@@ -29,73 +29,49 @@ struct MetricRule {
         direction: .lowerIsBetter, noiseFloor: 0.01, sessionFloor: 0.01, travels: true,
         isGated: true)
 
-    /// The table. What is not in it is not compared.
+    /// A line of the table: what it is of. `to: nil` is for a ratio to anything.
+    private struct Row {
+        let workloads: [String]
+        let metrics: [String]
+        var to: String?
+        let rule: MetricRule
+    }
+
+    /// The table, of which the first line that fits counts. What is not in it is not compared.
     ///
     /// Floors are what the metric moves by itself where nothing has changed: docs/measuring.md.
-    private static let table: [(workload: String, metric: String, to: String?, rule: MetricRule)] =
-        [
-            (
-                "pool", "ns_per_op", "c-twin",
-                MetricRule(
-                    direction: .lowerIsBetter, noiseFloor: 0.05, sessionFloor: 0.15, travels: true,
-                    isGated: true)
-            ),
-            (
-                "pool", "ns_per_op", "memcpy",
-                MetricRule(
-                    direction: .lowerIsBetter, noiseFloor: 0.05, sessionFloor: 0.2, isGated: true)
-            ),
-            (
-                "pool", "ns_per_op", nil,
-                MetricRule(direction: .lowerIsBetter, noiseFloor: 0.1, sessionFloor: 0.25)
-            ),
-            (
-                "pool", "throughput", nil,
-                MetricRule(direction: .higherIsBetter, noiseFloor: 0.1, sessionFloor: 0.25)
-            ),
-            (
-                "pool", "scaling", nil,
-                MetricRule(direction: .higherIsBetter, noiseFloor: 0.15, sessionFloor: 0.3)
-            ),
-            (
-                "pool", "scaling_cpu", nil,
-                MetricRule(direction: .higherIsBetter, noiseFloor: 0.15, sessionFloor: 0.3)
-            ),
-            (
-                "block", "iops", nil,
-                MetricRule(direction: .higherIsBetter, noiseFloor: 0.1, sessionFloor: 0.25)
-            ),
-            (
-                "block", "cpu_ns_per_op", nil,
-                MetricRule(
-                    direction: .lowerIsBetter, noiseFloor: 0.08, sessionFloor: 0.25, isGated: true)
-            ),
-            (
-                "block", "added_cpu_per_floor", nil,
-                MetricRule(
-                    direction: .lowerIsBetter, scale: .absolute, noiseFloor: 0.25, sessionFloor: 0.5
-                )
-            ),
-            (
-                "net", "pps", nil,
-                MetricRule(direction: .higherIsBetter, noiseFloor: 0.1, sessionFloor: 0.25)
-            ),
-            (
-                "net", "cpu_ns_per_frame", nil,
-                MetricRule(
-                    direction: .lowerIsBetter, noiseFloor: 0.08, sessionFloor: 0.25, isGated: true)
-            ),
-            (
-                "net", "added_cpu_per_floor", nil,
-                MetricRule(
-                    direction: .lowerIsBetter, scale: .absolute, noiseFloor: 0.25, sessionFloor: 0.5
-                )
-            ),
-        ]
+    private static let table = [
+        Row(
+            workloads: ["pool"], metrics: ["ns_per_op"], to: "c-twin",
+            rule: MetricRule(
+                direction: .lowerIsBetter, noiseFloor: 0.05, sessionFloor: 0.15, travels: true,
+                isGated: true)),
+        Row(
+            workloads: ["pool"], metrics: ["ns_per_op"], to: "memcpy",
+            rule: MetricRule(
+                direction: .lowerIsBetter, noiseFloor: 0.05, sessionFloor: 0.2, isGated: true)),
+        Row(
+            workloads: ["pool"], metrics: ["ns_per_op"],
+            rule: MetricRule(direction: .lowerIsBetter, noiseFloor: 0.1, sessionFloor: 0.25)),
+        Row(
+            workloads: ["pool"], metrics: ["scaling", "scaling_cpu"],
+            rule: MetricRule(direction: .higherIsBetter, noiseFloor: 0.15, sessionFloor: 0.3)),
+        Row(
+            workloads: ["pool", "block", "net"], metrics: ["throughput", "iops", "pps"],
+            rule: MetricRule(direction: .higherIsBetter, noiseFloor: 0.1, sessionFloor: 0.25)),
+        Row(
+            workloads: ["block", "net"], metrics: ["cpu_ns_per_op", "cpu_ns_per_frame"],
+            rule: MetricRule(
+                direction: .lowerIsBetter, noiseFloor: 0.08, sessionFloor: 0.25, isGated: true)),
+        Row(
+            workloads: ["block", "net"], metrics: ["added_cpu_per_floor"],
+            rule: MetricRule(
+                direction: .lowerIsBetter, scale: .absolute, noiseFloor: 0.25, sessionFloor: 0.5)),
+    ]
 
     static func of(_ ratio: Ratio) -> MetricRule? {
         table.first {
-            $0.workload == ratio.workload && $0.metric == ratio.metric
+            $0.workloads.contains(ratio.workload) && $0.metrics.contains(ratio.metric)
                 && ($0.to == nil || $0.to == ratio.to)
         }?.rule
     }

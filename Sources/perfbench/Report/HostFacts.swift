@@ -45,7 +45,7 @@ struct HostFacts: Codable {
         guestPages = memories.guest.pages.rawValue
         windowPages = memories.window.pages.rawValue
         date = Date.now.formatted(.iso8601)
-        commit = SourceTree.commit
+        commit = SourceTree.commit(around: Programs.directory)
     }
 
     /// What a page says of it.

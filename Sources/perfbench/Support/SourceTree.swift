@@ -1,14 +1,14 @@
 import FoundationEssentials
 import SystemPackage
 
-/// The git tree that this program was built in.
+/// The git tree that a program was built in.
 enum SourceTree {
-    /// Which commit is checked out there; `nil` for a program that lies elsewhere.
+    /// Which commit is checked out in the tree that a directory lies in; `nil` where it lies in none.
     ///
     /// Read without git, of which a machine that only measures has no need. What is not committed, and
     /// whether the program was built since, it does not tell.
-    static var commit: String? {
-        var directory = Programs.directory
+    static func commit(around directory: FilePath) -> String? {
+        var directory = directory
         while !directory.components.isEmpty {
             let git = directory.appending(".git").string
             if FileManager.default.fileExists(atPath: git) { return commit(in: git) }
