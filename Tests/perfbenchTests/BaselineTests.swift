@@ -86,6 +86,33 @@ import Testing
         #expect(saved.obstacle(to: Metric(.frame), on: here) == "not in the baseline")
     }
 
+    @Test func `another machine has a floor of its own`() throws {
+        var saved = Self.baseline()
+        let twin = try Self.metric(.mapUnmap, to: "c-twin")
+        #expect(saved.floor(of: twin, on: MachineFacts()) == 0.15)
+        saved.machine.transparentHugePages = "another"
+        #expect(saved.floor(of: twin, on: MachineFacts()) == 0.3)
+    }
+
+    @Test func `sessions of one hour are told from those of several`() {
+        var saved = Self.baseline()
+        #expect(saved.isOfOneHour)
+        saved.sessions[1].date = "2026-11-28T01:00:01Z"
+        #expect(!saved.isOfOneHour)
+    }
+
+    @Test func `what is in the baseline and not measured is missed, where it was asked for`() throws
+    {
+        var measurements = Measurements(buildCount: 1)
+        measurements.append(239, of: Metric(.mapUnmap), build: 0)
+        let all = measurements.sessionJudgement(
+            of: SuitePart.allCases, against: Self.baseline(), on: MachineFacts())
+        #expect(all.missing == [Self.twin, Self.floor])
+        let counted = measurements.sessionJudgement(
+            of: [.instructions], against: Self.baseline(), on: MachineFacts())
+        #expect(counted.missing.isEmpty && counted.findings.count == 1)
+    }
+
     @Test func `fewer than three sessions do not tell how they differ`() throws {
         let saved = Self.baseline(sessionCount: 2)
         let twin = try Self.metric(.mapUnmap, to: "c-twin")

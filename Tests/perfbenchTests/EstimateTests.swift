@@ -12,6 +12,8 @@ import Testing
     @Test(arguments: [
         (1, 0), (5, 0), (6, 0), (8, 0), (9, 1), (11, 1), (12, 2), (15, 3), (20, 5), (25, 7),
         (50, 17), (100, 39),
+        // By the normal distribution, which is exact enough there.
+        (1000, 468), (1075, 504), (10_000, 4901),
     ])
     func `the interval leaves out as many samples as 95 % coverage allows`(count: Int, trim: Int) {
         #expect(Estimate.trim(count) == trim)

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import perfbench
@@ -25,8 +26,11 @@ import Testing
         // Large, and no more than a toss of coins: four of twelve pairs the other way.
         let mixed = before.enumerated().map { $0 % 3 == 0 ? $1 / 1.5 : $1 * 1.2 }
         #expect(try verdict(before, mixed) == .same)
-        // One wild pair makes no change.
+        // One wild pair makes no change,
         #expect(try verdict(before, before.dropLast() + [9]) == .same)
+        // and hides none, as often as suites are run.
+        let often = (0..<15).map { 1 + 0.01 * Double($0 % 3) }
+        #expect(try verdict(often, often.dropLast().map { $0 * 1.2 } + [0.1]) == .regression)
     }
 
     @Test func `of a rate more is better`() throws {
@@ -56,7 +60,9 @@ import Testing
     @Test func `a session is what the sessions before let one expect, or not`() throws {
         func verdict(_ sessions: [Double], _ now: Double) throws -> Verdict {
             try #require(
-                Evidence.sessions(sessions, now: Array(repeating: now, count: 12), Self.cost)
+                Evidence.sessions(
+                    sessions, now: Array(repeating: now, count: 12), Self.cost,
+                    floor: Self.cost.sessionFloor)
             ).verdict(Self.cost, floor: Self.cost.sessionFloor)
         }
         let calm = [1.00, 1.01, 0.99, 1.00, 1.01]
@@ -74,9 +80,12 @@ import Testing
         let sessions = [1, 1.105_170_918, 1.221_402_758]
         let evidence = try #require(
             Evidence.sessions(
-                sessions, now: Array(repeating: 1.105_170_918, count: 12), Self.cost))
+                sessions, now: Array(repeating: 1.105_170_918, count: 12), Self.cost,
+                floor: Self.cost.sessionFloor))
         #expect((evidence.high - 2.1457).magnitude < 0.001)
-        #expect((evidence.detectable - evidence.high).magnitude < 0.001)
+        // And seen twice, four times in five: 1.815 deviations more, the t of 2 degrees at 89.4 %.
+        let deviation = 0.1 * (4.0 / 3).squareRoot()
+        #expect((log(1 + evidence.detectable) - (9.925 + 1.815) * deviation).magnitude < 0.002)
     }
 
     @Test func `exact numbers need no luck`() {
@@ -98,6 +107,19 @@ import Testing
         #expect(try verdict(1) == .same)
         #expect(try verdict(1.08) == .same)
         #expect(try verdict(1.2) == .regression)
+    }
+
+    @Test func `what is reported four times in five is that`() throws {
+        // Pairs whose differences scatter like sines: what is said to be seen is found of most shifts.
+        let differences = (0..<16).map { 0.1 * sin(Double($0) * 2.4) }
+        let evidence = try #require(
+            Evidence.pairs(Array(repeating: 1, count: 16), differences.map { exp($0) }, Self.cost))
+        let half = (log(1 + evidence.high) - log(1 + evidence.low)) / 2
+        // 2.576 + 1.250 standard errors, which are half the interval over 1.96.
+        #expect((log(1 + evidence.detectable) - 3.826 * half / 1.96).magnitude < 1e-9)
+        // Where there is no noise, the floor: half of all changes as large as it would be missed above.
+        let steady = try #require(Evidence.pairs(Self.steady, Self.steady, Self.cost))
+        #expect((steady.detectable - Self.cost.noiseFloor).magnitude < 1e-9)
     }
 
     @Test func `what can be detected grows with the interval`() {

@@ -18,6 +18,14 @@ import Testing
         #expect((RankSumTest.probability(first, second) - probability).magnitude < 1e-12)
     }
 
+    @Test(arguments: [(1, 1), (4, 4), (5, 5), (3, 12)])
+    func `the least probability is that of sets that lie apart`(first: Int, second: Int) {
+        let low = (0..<first).map { Double($0) }
+        let high = (0..<second).map { Double(100 + $0) }
+        let least = RankSumTest.leastProbability(first, second)
+        #expect((RankSumTest.probability(low, high) - least).magnitude < 1e-12)
+    }
+
     @Test func `many numbers are judged as few are`() {
         // 40 and 40 are exact, 41 and 41 approximate: one more each changes little.
         func probability(_ count: Int) -> Double {

@@ -31,10 +31,12 @@ struct ABCommand: ParsableCommand {
             Interruption.install()
             let directory = try TemporaryDirectory()
             let builds = try [Build(before, directory), Build(after, directory)]
-            var report = GateReport("ab", before: before, after: after)
-            let failure = try GateRun(builds, parts: gate.parts.items, runCount: gate.runs)
-                .compare(into: &report) { measurements, _ in measurements.pairFindings() }
-            try output.finish(report, failure)
+            try output.report {
+                var report = GateReport("ab", before: before, after: after)
+                let failure = try GateRun(builds, parts: gate.parts.items, runCount: gate.runs)
+                    .compare(into: &report) { $0.pairJudgement() }
+                return (report, failure)
+            }
         }
     }
 }

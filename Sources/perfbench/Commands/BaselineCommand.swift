@@ -1,6 +1,7 @@
 import ArgumentParser
 import CommandSupport
 import FoundationEssentials
+import SystemPackage
 
 /// `perfbench baseline`: what checks compare with.
 struct BaselineCommand: ParsableCommand {
@@ -42,33 +43,43 @@ struct BaselineCommand: ParsableCommand {
         func run() throws {
             try reportingFailures {
                 let path = Baseline.path(of: baseline)
-                var saved = Baseline(machine: MachineFacts(), sessions: [])
+                let machine = MachineFacts()
+                var saved = Baseline(machine: machine, sessions: [])
                 if append {
                     saved = try Baseline(contentsOf: path)
-                    guard saved.machine.isLike(MachineFacts()) else {
+                    guard saved.machine.isLike(machine), saved.machine.countsLike(machine) else {
                         throw CommandFailure(
                             .usage,
-                            "\(path) is of another machine (\(saved.machine.cpu)); save another one here"
-                        )
+                            "\(path) is of another machine or compiler (\(saved.machine.cpu), Swift "
+                                + "\(saved.machine.swift)); save another one here")
                     }
                 }
+                try Baseline.checkPlace(of: path)
                 Interruption.install()
                 let directory = try TemporaryDirectory()
-                let build = try Build.current(directory)
-                let run = GateRun([build], parts: gate.parts.items, runCount: gate.runs)
-                for _ in 0..<sessions {
-                    let measurements = try run.measure()
-                    for (part, reason) in measurements.skipped {
-                        StandardError.write("perfbench: without \(part.rawValue): \(reason)\n")
-                    }
-                    saved.sessions.append(
-                        Baseline.Session(
-                            date: Date.now.formatted(.iso8601), commit: build.commit,
-                            medians: measurements.values[0].mapValues { Estimate($0).median }))
-                    // After each, so that an interruption costs one session.
+                try Self.add(
+                    sessions, of: Build.current(directory), gate.parts.items, runCount: gate.runs,
+                    to: &saved, at: path)
+                print("\(path): \(saved.summary)")
+            }
+        }
+
+        /// Measures sessions, and saves them: each at once, so that an interruption costs one, but no
+        /// baseline that checks could not use in place of one that they can.
+        static func add(
+            _ count: Int, of build: Build, _ parts: [SuitePart], runCount: Int,
+            to saved: inout Baseline, at path: FilePath
+        ) throws {
+            let run = GateRun([build], parts: parts, runCount: runCount)
+            for number in 1...count {
+                let measurements = try run.measure()
+                saved.sessions.append(
+                    Baseline.Session(
+                        date: Date.now.formatted(.iso8601), commit: build.commit,
+                        medians: measurements.values[0].mapValues { Estimate($0).median }))
+                if saved.sessions.count >= Baseline.sessionCountMin || number == count {
                     try saved.write(to: path)
                 }
-                print("\(path): \(saved.summary)")
             }
         }
     }

@@ -27,22 +27,40 @@ struct CheckCommand: ParsableCommand {
             let saved = try Baseline(contentsOf: path)
             Interruption.install()
             let directory = try TemporaryDirectory()
-            let build = try Build.current(directory)
-            let machine = MachineFacts()
-            var report = GateReport(
-                "check", before: "\(path), \(saved.summary)",
-                after: ["this build", build.commit].compactMap { $0 }.joined(separator: " at "))
-            if !saved.machine.isLike(machine) {
-                report.notes.append(
-                    "Another machine than the baseline's (\(saved.machine.cpu), "
-                        + "\(saved.machine.processors) processors): only what travels is compared.")
+            try output.report {
+                try Self.compare(
+                    Build.current(directory), "this build", with: saved, from: "\(path)",
+                    gate.parts.items, runCount: gate.runs)
             }
-            let failure = try GateRun([build], parts: gate.parts.items, runCount: gate.runs)
-                .compare(into: &report) { measurements, notCompared in
-                    measurements.sessionFindings(
-                        against: saved, on: machine, notCompared: &notCompared)
-                }
-            try output.finish(report, failure)
         }
+    }
+
+    /// Compares a build with a baseline.
+    ///
+    /// - Returns: also why the report is not complete, if it is not.
+    static func compare(
+        _ build: Build, _ name: String, with saved: Baseline, from path: String,
+        _ parts: [SuitePart], runCount: Int
+    ) throws -> (GateReport, CommandFailure?) {
+        let machine = MachineFacts()
+        var report = GateReport(
+            "check", before: "\(path), \(saved.summary)",
+            after: [name, build.commit].compactMap { $0 }.joined(separator: " at "))
+        if !saved.machine.isLike(machine) {
+            report.notes.append(
+                "Another machine than the baseline's (\(saved.machine.cpu), "
+                    + "\(saved.machine.processors) processors, huge pages "
+                    + "\(saved.machine.transparentHugePages)): only what travels is compared.")
+        }
+        if saved.isOfOneHour {
+            report.notes.append(
+                "All sessions of the baseline are of one hour: how hours and days differ is not in it."
+                    + " Add some of another with 'perfbench baseline save --append'.")
+        }
+        let failure = try GateRun([build], parts: parts, runCount: runCount)
+            .compare(into: &report) {
+                $0.sessionJudgement(of: parts, against: saved, on: machine)
+            }
+        return (report, failure)
     }
 }

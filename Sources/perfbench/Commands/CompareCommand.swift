@@ -27,42 +27,66 @@ struct CompareCommand: ParsableCommand {
         try reportingFailures {
             let old = try Report<AnyRun>(contentsOf: before)
             let new = try Report<AnyRun>(contentsOf: after)
-            var report = GateReport(
-                "compare", before: "\(before), \(old.summary)", after: "\(after), \(new.summary)")
-            report.notes = [
-                "From two runs apart from each other: no retest is possible, and what the machine did in"
-                    + " between is in every change."
-            ]
-            for (name, file) in [(before, old), (after, new)] where !file.isComplete {
-                report.notes.append("\(name) is of a run that ended early.")
+            try output.report {
+                var report = GateReport(
+                    "compare", before: "\(before), \(old.summary)",
+                    after: "\(after), \(new.summary)", isRetested: false)
+                report.notes = [
+                    "From two runs apart from each other: no retest is possible, and what the machine did in"
+                        + " between is in every change."
+                ]
+                for (name, file) in [(before, old), (after, new)] where !file.isComplete {
+                    report.notes.append("\(name) is of a run that ended early.")
+                }
+                report.notes += old.settings.differences(from: new.settings)
+                report.take(Self.judgement(old, new))
+                report.conclude()
+                return (report, nil)
             }
-            report.findings = Self.findings(old, new, &report.notCompared)
-            report.conclude()
-            try output.finish(report, nil)
         }
     }
 
-    static func findings(
-        _ before: Report<AnyRun>, _ after: Report<AnyRun>, _ notCompared: inout [String: String]
-    ) -> [Finding] {
+    static func judgement(_ before: Report<AnyRun>, _ after: Report<AnyRun>) -> Judgement {
+        var judgement = Judgement()
         let names = Set(before.ratios.map(\.name))
         for ratio in after.ratios where !names.contains(ratio.name) {
-            notCompared[ratio.name] = "only in the second file"
+            judgement.notCompared[ratio.name] = "only in the second file"
         }
-        return before.ratios.compactMap { ratio in
-            guard let metric = Metric(ratio) else { return nil }
+        for ratio in before.ratios {
+            guard let metric = Metric(ratio) else { continue }
             guard let other = after.ratios.first(where: { $0.name == ratio.name }) else {
-                notCompared[ratio.name] = "only in the first file"
-                return nil
+                judgement.notCompared[ratio.name] = "only in the first file"
+                continue
             }
             guard let old = ratio.ofRounds, let new = other.ofRounds else {
-                notCompared[ratio.name] = "no values of rounds, which this version writes"
-                return nil
+                judgement.notCompared[ratio.name] = "no values of rounds, which this version writes"
+                continue
             }
-            guard let evidence = Evidence.sets(old, new, metric.rule) else { return nil }
-            return Finding(
-                metric, evidence, floor: metric.rule.sessionFloor,
-                "rank-sum test of \(old.count) and \(new.count) rounds")
+            guard RankSumTest.leastProbability(old.count, new.count) < Evidence.level else {
+                judgement.notCompared[ratio.name] =
+                    "\(old.count) and \(new.count) rounds are too few for p < \(Evidence.level)"
+                continue
+            }
+            guard let evidence = Evidence.sets(old, new, metric.rule) else {
+                judgement.notCompared[ratio.name] = "a value is not above zero"
+                continue
+            }
+            judgement.findings.append(
+                Finding(
+                    metric, evidence, floor: metric.rule.sessionFloor,
+                    "rank-sum test of \(old.count) and \(new.count) rounds"))
+        }
+        return judgement
+    }
+}
+
+/// What two results may differ in beside the program, for a person.
+private struct Settings {
+    var values: [(name: String, value: String)]
+
+    func differences(from other: Settings) -> [String] {
+        zip(values, other.values).filter { $0.value != $1.value }.map {
+            "They are not of the same \($0.name): \($0.value) before, \($1.value) after."
         }
     }
 }
@@ -72,4 +96,23 @@ extension Report {
     fileprivate var summary: String { "\(host.cpu), Linux \(host.kernel), \(host.date)" }
 
     fileprivate var isComplete: Bool { !interrupted && failure == nil }
+}
+
+extension Report<AnyRun> {
+    /// What names of ratios do not have in them.
+    fileprivate var settings: Settings {
+        func all(_ value: (AnyRun) -> String?) -> String {
+            Set(runs.compactMap(value)).sorted().joined(separator: ", ")
+        }
+        return Settings(values: [
+            ("processor", "\(host.cpu), \(host.processors) of them"),
+            ("guest memory", "\(ByteSize(host.guestMemoryBytes)) in \(host.guestPages) pages"),
+            ("window", "\(ByteSize(host.windowBytes)) in \(host.windowPages) pages"),
+            (
+                "storage",
+                host.storage.map { $0.direct ? "O_DIRECT" : "through the page cache" } ?? "none"
+            ),
+            ("sink", all(\.sink)), ("direction", all(\.direction)),
+        ])
+    }
 }

@@ -9,13 +9,13 @@ struct GateOptions: ParsableArguments {
             """)
     var parts = CommaList(SuitePart.allCases)
 
-    @Option(help: "How often each part is run in a session, 10 to 64.")
-    var runs = 12
+    @Option(help: "How often each part is run in a session, 15 to 64.")
+    var runs = 16
 
     @OptionGroup var build: BuildOptions
 
     func validate() throws {
-        // With fewer pairs a single wild one would hide any change.
-        guard runs >= 10, runs <= 64 else { throw ValidationError("--runs must be 10 to 64") }
+        // Of fewer pairs a single wild one would hide any change.
+        guard runs >= 15, runs <= 64 else { throw ValidationError("--runs must be 15 to 64") }
     }
 }

@@ -10,10 +10,14 @@ struct GateOutput: ParsableArguments {
     @Option(help: "Write results to this file instead of standard output.")
     var output: String?
 
-    /// Prints what was found, and ends the command.
-    func finish(_ report: GateReport, _ failure: CommandFailure?) throws {
-        try CommonOptions.openOutput(output)
-            .write(report: format == .json ? report.json() : report.table)
+    /// Compares, prints what was found, and ends the command.
+    ///
+    /// - Parameter compare: fills a report, and says why it is not complete.
+    func report(_ compare: () throws -> (GateReport, CommandFailure?)) throws {
+        // Before anything is measured.
+        let file = try CommonOptions.openOutput(output)
+        let (report, failure) = try compare()
+        try file.write(report: format == .json ? report.json() : report.table)
         try report.end(failure)
     }
 }

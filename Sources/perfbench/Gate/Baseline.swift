@@ -26,6 +26,21 @@ struct Baseline: Codable {
     /// A metric's medians, of the sessions that have it.
     func values(of metric: String) -> [Double] { sessions.compactMap { $0.medians[metric] } }
 
+    var metricNames: Set<String> { Set(sessions.flatMap(\.medians.keys)) }
+
+    /// No change up to this is reported.
+    func floor(of metric: Metric, on machine: MachineFacts) -> Double {
+        self.machine.isLike(machine)
+            ? metric.rule.sessionFloor : metric.rule.travelFloor ?? metric.rule.sessionFloor
+    }
+
+    /// Whether all sessions are of one hour: how hours and days differ is not in them then.
+    var isOfOneHour: Bool {
+        let dates = sessions.compactMap { try? Date($0.date, strategy: .iso8601) }
+        guard let first = dates.min(), let last = dates.max() else { return false }
+        return last.timeIntervalSince(first) < 3600
+    }
+
     /// Why a metric cannot be compared with what was measured on another machine, if it cannot.
     func obstacle(to metric: Metric, on machine: MachineFacts) -> String? {
         let count = values(of: metric.name).count
@@ -40,7 +55,7 @@ struct Baseline: Codable {
             return "the baseline has \(count) sessions of it; save with --append until it has "
                 + "\(Self.sessionCountMin)"
         }
-        guard metric.rule.travels || self.machine.isLike(machine) else {
+        guard metric.rule.travelFloor != nil || self.machine.isLike(machine) else {
             return "another machine: the baseline is of \(self.machine.cpu)"
         }
         return nil
@@ -87,22 +102,27 @@ extension Baseline {
 
     /// Writes the file whole or not at all.
     func write(to path: FilePath) throws(CommandFailure) {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let files = FileManager.default
+        try Self.checkPlace(of: path)
         do {
-            let directory = path.removingLastComponent()
-            if !directory.isEmpty {
-                try files.createDirectory(
-                    atPath: directory.string, withIntermediateDirectories: true)
-            }
-            var text = try encoder.encode(self)
-            text.append(UInt8(ascii: "\n"))
-            try text.write(to: URL(filePath: path.string), options: .atomic)
+            let text = try jsonText(of: self)
+            try Data(text.utf8).write(to: URL(filePath: path.string), options: .atomic)
         } catch {
             throw CommandFailure(
                 .cannotCreate, "\(path) cannot be written; name a file elsewhere, or make room")
+        }
+    }
+
+    /// Makes the directory of a baseline, and looks whether files can be made in it.
+    static func checkPlace(of path: FilePath) throws(CommandFailure) {
+        var directory = path.removingLastComponent()
+        if directory.isEmpty { directory = "." }
+        let files = FileManager.default
+        try? files.createDirectory(atPath: directory.string, withIntermediateDirectories: true)
+        guard files.isWritableFile(atPath: directory.string) else {
+            throw CommandFailure(
+                .cannotCreate,
+                "no file can be made in \(directory); name a baseline elsewhere, by a path that ends in .json"
+            )
         }
     }
 }

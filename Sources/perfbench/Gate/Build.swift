@@ -8,7 +8,7 @@ struct Build {
     let directory: TemporaryDirectory
 
     /// This program.
-    static func current(_ directory: TemporaryDirectory) throws(CommandFailure) -> Build {
+    static func current(_ directory: TemporaryDirectory) -> Build {
         Build(executable: Programs.current, directory: directory)
     }
 
@@ -69,23 +69,24 @@ struct Build {
             throw CommandFailure(
                 .unavailable,
                 "\(name) is not there; install it: apt-get install valgrind binutils")
-        case ExitStatus.usage.rawValue:
-            throw CommandFailure(
-                .usage,
-                "\(executable) does not know this run of '\(name)'; it is of another version")
         case 129...:
             throw CommandFailure(.ioError, "\(name) was killed (signal \(status - 128))")
         default:
             let text = (try? String(contentsOfFile: messages.string, encoding: .utf8)) ?? ""
             throw CommandFailure(
-                ExitStatus(rawValue: status) ?? .ioError, "\(name): \(Self.lastLine(text))")
+                ExitStatus(rawValue: status) ?? .ioError,
+                "\(words[0]) ended with status \(status), \(name): \(Self.reason(text))")
         }
     }
 
-    private static func lastLine(_ text: String) -> String {
-        var line = text.split(separator: "\n").last.map { String($0) } ?? "no word why"
-        if line.hasPrefix("perfbench: ") { line.removeFirst("perfbench: ".count) }
-        return line
+    /// What a program has said last, or, of a command line, first.
+    private static func reason(_ text: String) -> String {
+        let lines = text.split(separator: "\n")
+        let line = lines.first { $0.hasPrefix("Error: ") } ?? lines.last ?? "no word why"
+        for prefix in ["Error: ", "perfbench: "] where line.hasPrefix(prefix) {
+            return String(line.dropFirst(prefix.count))
+        }
+        return String(line)
     }
 
     #if DEBUG

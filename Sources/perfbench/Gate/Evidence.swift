@@ -12,7 +12,7 @@ struct Evidence: Codable {
     var high: Double
     /// How likely so much is where nothing has changed; absent for what is exact.
     var probability: Double?
-    /// How large a change would have to be to be seen as surely as four times in five.
+    /// How large a change would have to be to be reported as surely as four times in five.
     var detectable: Double
 
     /// The significance level of every rule (that of Firecracker's A/B tests).
@@ -28,6 +28,8 @@ struct Evidence: Codable {
 /// What has become of a metric, or of all of them.
 enum Verdict: String, Codable {
     case same
+    /// Looks changed, and was not measured again.
+    case suspect
     case regression
     case improvement
 }
@@ -46,7 +48,7 @@ extension Evidence {
         return Evidence(
             rule, floor: rule.noiseFloor, before: Estimate(old), after: Estimate(new),
             difference: Estimate(differences),
-            probability: SignedRankTest.probability(differences))
+            probability: SignedRankTest.probability(differences), isTestedTwice: true)
     }
 
     /// From two runs apart from each other, of each the rounds: the rank-sum test. What changes from one
@@ -65,16 +67,18 @@ extension Evidence {
                 + hypot(second.high - second.median, first.median - first.low))
         return Evidence(
             rule, floor: rule.sessionFloor, before: first, after: second, difference: difference,
-            probability: RankSumTest.probability(old, new))
+            probability: RankSumTest.probability(old, new), isTestedTwice: false)
     }
 
     /// From the medians of earlier sessions, and the values of one session now: whether its median is one
     /// that the next session would have (a prediction interval, by Student's t of as many degrees of freedom
     /// as there are sessions less one), its own uncertainty added.
     ///
-    /// - Parameter sessions: at least two.
+    /// - Parameters:
+    ///   - sessions: at least two.
+    ///   - floor: the largest change that is taken for noise.
     static func sessions(
-        _ sessions: [Double], now: [Double], _ rule: MetricRule
+        _ sessions: [Double], now: [Double], _ rule: MetricRule, floor: Double
     ) -> Evidence? {
         guard let old = rule.scaled(sessions), let new = rule.scaled(now), old.count >= 2,
             !new.isEmpty
@@ -89,15 +93,15 @@ extension Evidence {
         let width =
             StudentT.quantile(twoSided: level, degreesOfFreedom: degrees) * deviation
         let change = current.median - mean
-        var evidence = Evidence(
-            rule, floor: rule.sessionFloor, before: Estimate(median: mean, low: mean, high: mean),
-            after: current,
+        return Evidence(
+            rule, before: Estimate(median: mean, low: mean, high: mean), after: current,
             difference: Estimate(median: change, low: change - width, high: change + width),
             probability: deviation > 0
                 ? StudentT.twoSidedProbability(change / deviation, degreesOfFreedom: degrees)
-                : change == 0 ? 1 : 0)
-        evidence.detectable = max(rule.sessionFloor, rule.unscaled(width))
-        return evidence
+                : change == 0 ? 1 : 0,
+            detectable: max(rule.scaled(floor), width)
+                + StudentT.quantile(
+                    twoSided: 2 * (1 - Self.powerOfEach), degreesOfFreedom: degrees) * deviation)
     }
 
     /// From two exact numbers.
@@ -108,9 +112,25 @@ extension Evidence {
             probability: nil, detectable: rule.noiseFloor)
     }
 
+    /// How sure each of two tests must be for both to be so four times in five.
+    private static let powerOfEach = 0.8.squareRoot()
+
     private init(
         _ rule: MetricRule, floor: Double, before: Estimate, after: Estimate,
-        difference: Estimate, probability: Double
+        difference: Estimate, probability: Double, isTestedTwice: Bool
+    ) {
+        // Of the median; quantiles of the normal distribution: 99.5 % for the test, 89.4 % or 80 % for the
+        // power of it (H. S. Bloom, "Minimum Detectable Effects", 1995).
+        let deviation = (difference.high - difference.low) / 2 / Estimate.normalQuantile95
+        self.init(
+            rule, before: before, after: after, difference: difference, probability: probability,
+            detectable: max(rule.scaled(floor), 2.576 * deviation)
+                + (isTestedTwice ? 1.250 : 0.842) * deviation)
+    }
+
+    private init(
+        _ rule: MetricRule, before: Estimate, after: Estimate, difference: Estimate,
+        probability: Double, detectable: Double
     ) {
         self.before = rule.value(before.median)
         self.after = rule.value(after.median)
@@ -118,8 +138,7 @@ extension Evidence {
         low = rule.unscaled(difference.low)
         high = rule.unscaled(difference.high)
         self.probability = probability
-        let half = (difference.high - difference.low) / 2
-        detectable = max(floor, rule.unscaled(half * Estimate.detectableHalfWidths))
+        self.detectable = rule.unscaled(detectable)
     }
 }
 
@@ -128,6 +147,11 @@ extension MetricRule {
     fileprivate func scaled(_ values: [Double]) -> [Double]? {
         guard scale == .relative else { return values }
         return values.allSatisfy { $0 > 0 } ? values.map { log($0) } : nil
+    }
+
+    /// A change as a difference.
+    fileprivate func scaled(_ change: Double) -> Double {
+        scale == .relative ? log(1 + change) : change
     }
 
     fileprivate func value(_ scaled: Double) -> Double {

@@ -26,14 +26,30 @@ struct Finding: Codable {
     }
 
     /// Believes a change only where data measured anew say the same.
-    mutating func confirm(by second: Finding?) {
+    mutating func confirm(by second: Finding) {
         guard verdict != .same else { return }
-        retest = second?.evidence
-        if second?.verdict != verdict { verdict = .same }
+        retest = second.evidence
+        if second.verdict != verdict { verdict = .same }
+    }
+
+    /// What is said of a change that nothing has confirmed: neither that it is one, nor that it is none.
+    mutating func leaveOpen() {
+        if verdict != .same, retest == nil { verdict = .suspect }
     }
 
     /// Whether only a change of more than twice the noise floor would have been seen.
     var isNoisy: Bool { evidence.detectable > 2 * noiseFloor }
+
+    var isChange: Bool { verdict == .regression || verdict == .improvement }
+
+    /// What a table says of it.
+    var verdictText: String {
+        switch verdict {
+        case .same: retest == nil ? "" : "not confirmed"
+        case .suspect: "suspect, not measured again"
+        case .regression, .improvement: verdict.rawValue
+        }
+    }
 
     func text(_ change: Double) -> String { Self.text(change, isRelative: isRelative) }
 

@@ -14,6 +14,8 @@ struct GateReport: Codable {
     var findings: [Finding] = []
     /// What was not compared, and why.
     var notCompared: [String: String] = [:]
+    /// How much of that should have been: the comparison has a hole there.
+    var missing = 0
     /// What holds for all findings.
     var notes: [String] = []
     /// Whether the user ended it before it was complete, or what else did: then findings are of what was
@@ -21,27 +23,49 @@ struct GateReport: Codable {
     var interrupted = false
     var failure: String?
 
-    init(_ command: String, before: String, after: String) {
+    /// Whether changes have to be seen twice to count.
+    let isRetested: Bool
+
+    init(_ command: String, before: String, after: String, isRetested: Bool = true) {
         self.command = command
+        self.isRetested = isRetested
         self.before = before
         self.after = after
         date = Date.now.formatted(.iso8601)
         machine = MachineFacts()
     }
 
-    mutating func conclude() {
-        let verdicts = Set(findings.map(\.verdict))
-        verdict =
-            verdicts.contains(.regression)
-            ? .regression : verdicts.contains(.improvement) ? .improvement : .same
+    mutating func take(_ judgement: Judgement) {
+        findings = judgement.findings
+        notCompared = judgement.notCompared
+        missing = judgement.missing.count
     }
 
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+    /// Metrics that look changed.
+    var suspects: Set<String> { Set(findings.filter { $0.verdict != .same }.map(\.metric)) }
+
+    /// Believes of the changes those that a second judgement has, too.
+    mutating func confirm(by second: Judgement) {
+        for index in findings.indices {
+            let metric = findings[index].metric
+            guard let again = second.findings.first(where: { $0.metric == metric }) else {
+                continue
+            }
+            findings[index].confirm(by: again)
+        }
     }
+
+    /// Says what all findings together come to.
+    mutating func conclude() {
+        if isRetested {
+            for index in findings.indices { findings[index].leaveOpen() }
+        }
+        let verdicts = Set(findings.map(\.verdict))
+        verdict =
+            [.regression, .improvement, .suspect].first { verdicts.contains($0) } ?? .same
+    }
+
+    func json() throws -> String { try jsonText(of: self) }
 
     /// The report for a person.
     var table: String {
@@ -60,8 +84,7 @@ struct GateReport: Codable {
                 "[\(finding.text(evidence.low)), \(finding.text(evidence.high))]",
                 evidence.probability.map { $0.fixed(4) } ?? "exact",
                 finding.text(evidence.detectable),
-                finding.verdict == .same
-                    ? finding.retest == nil ? "" : "not confirmed" : finding.verdict.rawValue,
+                finding.verdictText,
             ])
         }
         text += findings.isEmpty ? "Nothing was compared.\n" : table.text
@@ -71,8 +94,9 @@ struct GateReport: Codable {
     private var remarks: [String] {
         var lines = notes
         lines.append(
-            "A change counts where it is larger than its noise floor and p < \(Evidence.level), twice over."
-                + " seen from: a smaller change could have been missed.")
+            "A change counts where it is larger than its noise floor and p < \(Evidence.level)"
+                + "\(isRetested ? ", twice over" : ""). seen from: a smaller one could have been missed."
+        )
         let noisy = findings.filter(\.isNoisy)
         if let worst = noisy.max(by: { $0.evidence.detectable < $1.evidence.detectable }) {
             lines.append(
@@ -85,7 +109,7 @@ struct GateReport: Codable {
         }
         if interrupted { lines.append("Interrupted: of what was measured until then.") }
         if let failure { lines.append("Ended early, \(failure): of what was measured until then.") }
-        return lines + findings.filter { $0.verdict != .same }.map(\.sentence)
+        return lines + findings.filter(\.isChange).map(\.sentence)
     }
 
     /// The status to end with, as an error.
@@ -93,14 +117,20 @@ struct GateReport: Codable {
     /// - Throws: for everything but a comparison that was complete and found nothing.
     func end(_ error: CommandFailure?) throws(CommandFailure) {
         if let error { throw error }
-        let worse = findings.count { $0.verdict == .regression }
-        let better = findings.count { $0.verdict == .improvement }
+        func count(_ verdict: Verdict) -> Int { findings.count { $0.verdict == verdict } }
         let all = findings.count
-        if worse > 0 {
-            throw CommandFailure(.regression, "\(worse) of \(all) metrics got worse")
+        if count(.regression) > 0 {
+            throw CommandFailure(.regression, "\(count(.regression)) of \(all) metrics got worse")
         }
-        if better > 0 {
-            throw CommandFailure(.improvement, "\(better) of \(all) metrics got better")
+        if all == 0 { throw CommandFailure(.unavailable, "nothing could be compared") }
+        let open = missing + count(.suspect)
+        if open > 0 {
+            throw CommandFailure(
+                .unavailable, "of \(open) metrics it cannot be told; see the report")
+        }
+        if count(.improvement) > 0 {
+            throw CommandFailure(
+                .improvement, "\(count(.improvement)) of \(all) metrics got better")
         }
     }
 }

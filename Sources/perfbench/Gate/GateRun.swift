@@ -17,34 +17,22 @@ struct GateRun {
 
     /// Fills a report.
     ///
-    /// - Parameter judge: says what measurements mean, and is told of what is not compared.
+    /// - Parameter judge: says what measurements mean.
     /// - Returns: why it is not complete, if it is not.
     func compare(
-        into report: inout GateReport,
-        _ judge: (Measurements, inout [String: String]) -> [Finding]
+        into report: inout GateReport, _ judge: (Measurements) -> Judgement
     ) throws -> CommandFailure? {
         var first = Measurements(buildCount: buildCount)
         var failure = try measure(parts, "first", into: &first)
-        report.findings = judge(first, &report.notCompared)
-        for (part, reason) in first.skipped { report.notCompared[part.rawValue] = reason }
-        let suspects = Set(report.findings.filter { $0.verdict != .same }.map(\.metric))
+        report.take(judge(first))
+        let suspects = report.suspects
         if failure == nil, !suspects.isEmpty {
             // Independent data, of whole parts: a part runs the same whatever is looked for in it.
             let again = parts.filter { part in suspects.contains { part.measures($0) } }
             var second = Measurements(buildCount: buildCount)
             failure = try measure(again, "retest", into: &second)
-            var ignored: [String: String] = [:]
-            let findings = judge(second, &ignored)
-            for index in report.findings.indices {
-                report.findings[index].confirm(
-                    by: findings.first { $0.metric == report.findings[index].metric })
-            }
-        }
-        if failure != nil {
-            // Changes that nothing has confirmed.
-            for index in report.findings.indices where report.findings[index].retest == nil {
-                report.findings[index].confirm(by: nil)
-            }
+            // Half a retest confirms nothing.
+            if failure == nil { report.confirm(by: judge(second)) }
         }
         report.interrupted = failure?.status == .interrupted
         report.failure = report.interrupted ? nil : failure?.message

@@ -30,23 +30,24 @@ final class GateSession {
         progress = ProgressLine(
             stepCount: stepCount, secondsPerStep: seconds / Double(max(stepCount, 1)))
         defer { progress.clear() }
-        for round in 0..<runCount {
-            for index in Array(builds.indices).order(ofRound: round) {
-                for part in runs where measurements.skipped[part] == nil {
-                    progress.advance("\(name), run \(round + 1) of \(runCount), \(part.rawValue)")
-                    try skipping(part, &measurements) { measurements throws(CommandFailure) in
-                        try run(part, build: index, into: &measurements)
-                    }
-                }
-            }
-        }
-        for index in builds.indices where isCounted && measurements.skipped[.instructions] == nil {
+        // First, so that a machine without valgrind is told at once.
+        for index in builds.indices where isCounted {
             progress.advance("\(name), counting instructions")
-            try skipping(.instructions, &measurements) { measurements throws(CommandFailure) in
+            try naming(.instructions) { () throws(CommandFailure) in
                 let counts = try builds[index].instructions(of: Probe.allCases)
                 for probe in Probe.allCases {
                     guard let count = counts[probe] else { continue }
                     measurements.append(count, of: Metric(probe), build: index)
+                }
+            }
+        }
+        for round in 0..<runCount {
+            for index in Array(builds.indices).order(ofRound: round) {
+                for part in runs {
+                    progress.advance("\(name), run \(round + 1) of \(runCount), \(part.rawValue)")
+                    try naming(part) { () throws(CommandFailure) in
+                        try run(part, build: index, into: &measurements)
+                    }
                 }
             }
         }
@@ -76,16 +77,19 @@ final class GateSession {
         }
     }
 
-    /// Goes on without a part that this machine, or one of the builds, does not have.
-    private func skipping(
-        _ part: SuitePart, _ measurements: inout Measurements,
-        _ body: (inout Measurements) throws(CommandFailure) -> Void
+    /// Says how to go on without a part that this machine, or one of the builds, does not have.
+    private func naming(
+        _ part: SuitePart, _ body: () throws(CommandFailure) -> Void
     ) throws(CommandFailure) {
         do throws(CommandFailure) {
-            try body(&measurements)
+            try body()
         } catch {
             guard [.unavailable, .noPermission, .usage].contains(error.status) else { throw error }
-            measurements.skipped[part] = error.message
+            let others = SuitePart.allCases.filter { $0 != part }.map(\.rawValue)
+            throw CommandFailure(
+                .unavailable,
+                "\(error.message); or leave that part out: --parts "
+                    + others.joined(separator: ","))
         }
     }
 }

@@ -44,6 +44,7 @@ struct MachineFacts: Codable, Equatable {
     /// Whether the times of both mean the same.
     func isLike(_ other: MachineFacts) -> Bool {
         cpu == other.cpu && processors == other.processors && pageBytes == other.pageBytes
+            && transparentHugePages == other.transparentHugePages
     }
 
     /// Whether both retire the same instructions for the same source.

@@ -19,6 +19,14 @@ enum RankSumTest {
             : approximate(ranks, count: first.count, sum: sum)
     }
 
+    /// The smallest probability that sets of so many numbers can come to.
+    static func leastProbability(_ first: Int, _ second: Int) -> Double {
+        // All of one below all of the other, either way round, of all choices.
+        guard first > 0, second > 0 else { return 1 }
+        return min(
+            2 * (1...first).reduce(1.0) { $0 * Double($1) / Double(second + $1) }, 1)
+    }
+
     private static func exact(_ ranks: [Int], count: Int, sum: Int) -> Double {
         let total = ranks.reduce(0, +)
         // ways[k][s]: how many choices of k ranks have the sum s.

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A median over rounds, and an interval that covers the true one.
 struct Estimate: Codable, Equatable {
     var median: Double
@@ -30,22 +32,17 @@ struct Estimate: Codable, Equatable {
 
     /// How many samples lie outside the interval on either side.
     static func trim(_ count: Int) -> Int {
-        // The probability of at most `trim` samples on one side, twice, stays at or below 5 %.
-        var probability = Double.exactTwoToTheMinus(count)
+        // The probability of at most `trim` samples on one side, twice, stays at or below 5 %. By its
+        // logarithm: of more than a thousand rounds the first is no number.
+        var logarithm = -Double(count) * log(2)
         var cumulative = 0.0
         var trim = -1
         for successes in 0...count / 2 {
-            cumulative += probability
+            cumulative += exp(logarithm)
             if 2 * cumulative > 0.05 { break }
             trim = successes
-            probability *= Double(count - successes) / Double(successes + 1)
+            logarithm += log(Double(count - successes) / Double(successes + 1))
         }
         return max(trim, 0)
-    }
-}
-
-extension Double {
-    fileprivate static func exactTwoToTheMinus(_ exponent: Int) -> Double {
-        Double(sign: .plus, exponent: -exponent, significand: 1)
     }
 }

@@ -4,7 +4,8 @@
 /// it is, too, while a path got faster by more than a tenth since the round before; but no more of them
 /// than a quarter of the rounds that count. What is slower is noise, and no reason to wait. The rule looks
 /// at successive rounds, as A. Georges et al., "Statistically Rigorous Java Performance Evaluation", 2007,
-/// 4.1, have it, and decides before a round is counted, so that none is chosen by its result.
+/// 4.1, have it. It favours the first round that counts, which is none that was a tenth faster than the one
+/// before; no other is chosen.
 struct WarmUp<Path: Hashable> {
     /// Rounds that were discarded.
     private(set) var roundCount = 0

@@ -4,6 +4,9 @@ import FoundationEssentials
 /// A run of any workload, for who wants to know no more of it.
 struct AnyRun: Codable {
     let workload: String
+    /// Of frames only.
+    let sink: String?
+    let direction: String?
 }
 
 extension Report {
