@@ -11,7 +11,9 @@ import Testing
     }
 
     @Test func `text is text to gnuplot, whatever is in it`() {
-        #expect("a \"b\" \\c\nd".quoted == "\"a \\\"b\\\" \\\\c d\"")
+        #expect("a \"b\" \\c\nd".quoted == "'a \"b\" \\c d'")
+        // Between double marks gnuplot would run it.
+        #expect("it's `id`\0".quoted == "'it''s `id` '")
     }
 
     @Test func `a finished figure has its own ids, a name, and colours for dark paper`() {
@@ -62,6 +64,19 @@ import Testing
             ])
         let pool = try SampleReport.read(SampleReport.pool, as: PoolRun.self).figures
         #expect(pool.map(\.name) == ["map-unmap-50", "latency-churn-at-95"])
+    }
+
+    @Test func `a pool that nobody looked at has no figure of it`() throws {
+        let text = SampleReport.block()
+            .replacing("[0, 1, 2.5]", with: "[]").replacing("[0, 64, 2]", with: "[]")
+        let report = try SampleReport.read(text, as: BlockRun.self)
+        #expect(report.isSound)
+        #expect(!report.figures.contains { $0.section == "Slots of the pool in use" })
+    }
+
+    @Test func `what draws intervals says what they are`() throws {
+        let net = try SampleReport.read(SampleReport.net, as: NetRun.self).figures
+        #expect(net[..<2].allSatisfy { $0.caption.contains("intervals cover the true ones") })
     }
 
     @Test func `under each figure are its numbers`() throws {

@@ -155,6 +155,7 @@ extension Report where Run == BlockRun {
                             Series.Point(x: $0, y: Double($1))
                         }))
             }
+            guard !series.isEmpty else { return nil }
             return Figure(
                 name: Figure.name("occupancy", name), section: "Slots of the pool in use",
                 title: "Slots in use: \(name)",
