@@ -69,6 +69,13 @@ import Testing
                 atPath: file, contents: Data(repeating: 0x5A, count: byteCount))
             return file
         }
+
+        /// Leaves a file so many bytes.
+        func cut(_ file: String, to byteCount: UInt64) throws {
+            let handle = try #require(FileHandle(forWritingAtPath: file))
+            try handle.truncate(atOffset: byteCount)
+            try handle.close()
+        }
     }
 
     private func expectSentence(_ outcome: Outcome, _ status: Int32, _ part: String) {
