@@ -1,6 +1,8 @@
 import Foundation
 import Testing
 
+@testable import perfbench
+
 /// perfbench as its users run it: the executable, its exit status, and what it says.
 @Suite struct CommandLineTests {
     struct Outcome {
@@ -346,8 +348,8 @@ import Testing
         if !text.isEmpty {
             #expect(String(decoding: text, as: UTF8.self).contains("\"interrupted\" : true"))
         }
-        let directory = URL(fileURLWithPath: Self.executable).deletingLastPathComponent().path
-        let names = try FileManager.default.contentsOfDirectory(atPath: directory)
+        let directory = try #require(ScratchFile.directory())
+        let names = try FileManager.default.contentsOfDirectory(atPath: "\(directory)")
         #expect(!names.contains { $0.hasPrefix("perfbench-\(process.processIdentifier)") })
     }
 }

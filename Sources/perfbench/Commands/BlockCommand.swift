@@ -25,7 +25,10 @@ struct BlockCommand: ParsableCommand {
             """)
 
     @Option(
-        help: "File or block device to use; without it, a temporary file of 512m random bytes.",
+        help: """
+            File or block device to use; without it, a temporary file of 512m random bytes: in $TMPDIR, the \
+            current directory or /var/tmp, the first that is on a disk and can be written to.
+            """,
         completion: .file())
     var file: String?
 
