@@ -113,6 +113,16 @@ struct BlockCommand: ParsableCommand {
             throw ValidationError(
                 "--socket is of use with --via vhost-user only; add that, or leave it out")
         }
+        guard !packed || via.items.contains(where: { $0 != .engine }) else {
+            throw ValidationError(
+                "--packed is of use with --via virtqueue or vhost-user only; add one, or leave it out"
+            )
+        }
+        guard !buffered || socket == nil || hasLocalLanes else {
+            throw ValidationError(
+                "--buffered is of no use with --socket: the backend there opens its storage by itself; "
+                    + "leave it out")
+        }
         if writes, let socket, !overwrite {
             throw ValidationError(
                 "this run would write to the storage behind \(socket), destroying its contents; "

@@ -11,7 +11,7 @@ struct CommonOptions: ParsableArguments {
     @Option(help: "Memory of the guest that buffers are spread over, such as 256m or 1GiB.")
     var guestMemory = ByteSize(guestMemoryByteCount)
 
-    @Option(help: "Size of the window that payloads bounce through.")
+    @Option(help: "Size of the window that payloads bounce through, such as 64m or 1GiB.")
     var window = ByteSize(windowByteCount)
 
     @Flag(help: "Ask for huge pages for guest memory and window.")

@@ -32,7 +32,7 @@ struct PoolCommand: ParsableCommand {
             \(ExitStatus.documentation)
             """)
 
-    @Option(help: "Buffer sizes, a list; at most 256k.")
+    @Option(help: "Buffer sizes, a list such as 4k,64KiB; at most 256k.")
     var size = CommaList([4096, 16384, 65536, 262144].map { ByteSize($0) })
 
     @Option(
