@@ -146,7 +146,7 @@ import Testing
         let results = scratch.path + "/results.json"
         let (process, _, complaint) = try Self.start([
             Self.executable, "block", "--file", file, "--buffered", "--block-size", "4k", "--depth",
-            "2", "--path", "direct,bounce", "--allow-debug", "--rounds", "10000",
+            "2", "--path", "direct,bounce", "--allow-debug", "--rounds", "200",
             "--round-seconds", "0.01", "--guest-memory", "4m", "--window", "1m", "--format", "json",
             "--output", results,
         ])
