@@ -129,7 +129,7 @@ let package = Package(
         .executableTarget(
             name: "perfbench",
             dependencies: [
-                "BlockBackend", "CommandSupport", "CPacket", "CPoolModels", "GuestDriver",
+                "BlockBackend", "CLinux", "CommandSupport", "CPacket", "CPoolModels", "GuestDriver",
                 "NetBackend", "SharedMemory", "SwiotlbPool", "Uring", "VhostUser", "Virtqueue",
                 system, logging, containers,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -1,4 +1,4 @@
-// How a driver bounces a buffer through a window; the README shows the part after the mark.
+// How a driver bounces a buffer through a window; the README shows what follows the first mark.
 // snippet.hide
 import SharedMemory
 import SwiotlbPool

@@ -1,6 +1,6 @@
 // Linux interfaces that Swift's Glibc module does not import, because glibc declares them for
 // _GNU_SOURCE only or the kernel's headers alone have them: memfd_create, fallocate, seals, statx,
-// membarrier, eventfd; and pthread_kill with a signal handler, which is a function pointer.
+// membarrier, eventfd, affinities; and pthread_kill with a signal handler, which is a function pointer.
 #pragma once
 
 #ifndef _GNU_SOURCE
@@ -15,6 +15,7 @@
 #include <linux/membarrier.h>
 #include <linux/memfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,20 @@ static inline long clinux_huge_page_size(int fd) {
     struct statfs status;
     if (fstatfs(fd, &status) != 0 || (unsigned long)status.f_type != HUGETLBFS_MAGIC) return 0;
     return (long)status.f_bsize;
+}
+
+// Whether what a path leads to is in a file system that is memory: 1 or 0.
+static inline int clinux_is_in_memory(const char *path) {
+    struct statfs status;
+    if (statfs(path, &status) != 0) return 0;
+    return (unsigned long)status.f_type == TMPFS_MAGIC
+        || (unsigned long)status.f_type == RAMFS_MAGIC;
+}
+
+// How many processors this thread may run on, or -1 with errno set.
+static inline int clinux_processor_count(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : -1;
 }
 
 // Announces that this process uses membarrier(2); 0, or -1 with errno set. glibc has no function for

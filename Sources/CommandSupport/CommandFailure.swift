@@ -83,7 +83,7 @@ extension ParsableCommand {
             failure = CommandFailure(error)
         } catch let error as SystemCallError {
             failure = CommandFailure(error)
-        } catch let error as Errno {
+        } catch {
             failure = CommandFailure(.ioError, "\(error)")
         }
         StandardError.write("\(program): \(failure.message)\n")

@@ -7,10 +7,17 @@ struct PerfBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "perfbench",
         abstract: "Measures what bouncing I/O payloads through a shared window costs.",
-        discussion: ExitStatus.documentation,
-        subcommands: [
-            BlockCommand.self, NetCommand.self, PoolCommand.self, NetGuestCommand.self,
-            ReportCommand.self, BaselineCommand.self, CheckCommand.self, CompareCommand.self,
-            ABCommand.self, DoctorCommand.self, ProbeCommand.self,
-        ])
+        // Who mistypes a command is shown this alone.
+        usage: "perfbench \(commandNames.joined(separator: "|")) <options>",
+        discussion: ExitStatus.documentation, subcommands: commands)
+
+    private static let commands: [any ParsableCommand.Type] = [
+        BlockCommand.self, NetCommand.self, PoolCommand.self, NetGuestCommand.self,
+        ReportCommand.self, BaselineCommand.self, CheckCommand.self, CompareCommand.self,
+        ABCommand.self, DoctorCommand.self, ProbeCommand.self,
+    ]
+
+    private static var commandNames: [String] {
+        commands.map { $0.configuration }.filter(\.shouldDisplay).compactMap(\.commandName)
+    }
 }

@@ -6,6 +6,7 @@ import Testing
     @Test(arguments: [
         ("0", 0), ("512", 512), ("512b", 512), ("4k", 4096), ("4K", 4096), ("64KiB", 65536),
         ("64kb", 65536), ("1m", 1 << 20), ("1MiB", 1 << 20), ("2GiB", 2 << 30), ("2g", 2 << 30),
+        ("1t", 1 << 40), ("1TiB", 1 << 40),
     ])
     func `takes a size as people write it`(text: String, byteCount: Int) {
         #expect(ByteSize(argument: text)?.byteCount == byteCount)

@@ -1,6 +1,8 @@
 import Foundation
 import Testing
 
+@testable import perfbench
+
 /// perfbench as its users run it: the executable, its exit status, and what it says.
 @Suite struct CommandLineTests {
     struct Outcome {
@@ -69,6 +71,13 @@ import Testing
                 atPath: file, contents: Data(repeating: 0x5A, count: byteCount))
             return file
         }
+
+        /// Leaves a file so many bytes.
+        func cut(_ file: String, to byteCount: UInt64) throws {
+            let handle = try #require(FileHandle(forWritingAtPath: file))
+            try handle.truncate(atOffset: byteCount)
+            try handle.close()
+        }
     }
 
     private func expectSentence(_ outcome: Outcome, _ status: Int32, _ part: String) {
@@ -105,6 +114,54 @@ import Testing
             try Self.perfbench("block", "--block-size", "4k,1000"), 64, "no multiple of 512")
     }
 
+    @Test(arguments: [
+        (["blok"], "perfbench block|net|pool|"),
+        (["block", "--window", "1.5m"], "such as 64m"),
+        (["block", "--block-size", "4x"], "such as 4k"),
+        (["pool", "--size", "4x"], "such as 4k"),
+        (["net", "--frame-size", "x"], "such as 64"),
+        (["block", "--packed"], "--packed is of use with --via virtqueue or vhost-user only"),
+        (
+            ["block", "--via", "vhost-user", "--socket", "/tmp/none", "--buffered"],
+            "--buffered is of no use with --socket"
+        ),
+    ])
+    func `what is wrong is told with what to type, status 64`(
+        arguments: [String], part: String
+    ) throws {
+        expectSentence(try Self.run([Self.executable] + arguments), 64, part)
+    }
+
+    @Test func `temporary directories are where TMPDIR says, status 73 where there is none`() throws
+    {
+        let outcome = try Self.run(
+            ["TMPDIR=/nonexistent", Self.executable, "net", "--frame-size", "64"] + Self.quick
+                + ["--queue-size", "16", "--burst", "4"])
+        expectSentence(outcome, 73, "/nonexistent/perfbench-")
+    }
+
+    @Test func `a file that is cut short ends the run, and results of its rounds stay`() throws {
+        let scratch = try Scratch()
+        let file = scratch.file("data", byteCount: 1 << 20)
+        let results = scratch.path + "/results.json"
+        let (process, _, complaint) = try Self.start([
+            Self.executable, "block", "--file", file, "--buffered", "--block-size", "4k", "--depth",
+            "2", "--path", "direct,bounce", "--allow-debug", "--rounds", "200",
+            "--round-seconds", "0.01", "--guest-memory", "4m", "--window", "1m", "--format", "json",
+            "--output", results,
+        ])
+        usleep(700_000)
+        try scratch.cut(file, to: 0)
+        let error = complaint.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 74)
+        #expect(String(decoding: error, as: UTF8.self).contains("the file was cut short"))
+        let report = try #require(
+            try JSONSerialization.jsonObject(
+                with: Data(contentsOf: URL(fileURLWithPath: results))) as? [String: Any])
+        #expect((report["failure"] as? String)?.contains("the file was cut short") == true)
+    }
+
     @Test func `a window smaller than one request is refused, status 64`() throws {
         let outcome = try Self.run([
             Self.executable, "block", "--block-size", "512k", "--window", "256k", "--allow-debug",
@@ -135,7 +192,7 @@ import Testing
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
         for output in [file, link] {
             let outcome = try Self.perfbench("block", "--file", file, "--output", output)
-            expectSentence(outcome, 64, "is the file that is measured")
+            expectSentence(outcome, 64, "is the same file as")
         }
         #expect(FileManager.default.contents(atPath: file)?.count == 1 << 20)
     }
@@ -339,8 +396,8 @@ import Testing
         if !text.isEmpty {
             #expect(String(decoding: text, as: UTF8.self).contains("\"interrupted\" : true"))
         }
-        let directory = URL(fileURLWithPath: Self.executable).deletingLastPathComponent().path
-        let names = try FileManager.default.contentsOfDirectory(atPath: directory)
+        let directory = try #require(ScratchFile.directory())
+        let names = try FileManager.default.contentsOfDirectory(atPath: "\(directory)")
         #expect(!names.contains { $0.hasPrefix("perfbench-\(process.processIdentifier)") })
     }
 }

@@ -1,4 +1,6 @@
 import Foundation
+import SharedMemory
+import SystemPackage
 import Testing
 
 @testable import perfbench
@@ -71,13 +73,56 @@ import Testing
         #expect(doctor.processorTicks == ProcessorTicks(total: 36, stolen: 8))
     }
 
-    @Test(arguments: [("max 100000\n", Diagnosis.Level.ok), ("50000 100000\n", .serious)])
-    func `a share of processors is serious`(limit: String, level: Diagnosis.Level) throws {
-        let doctor = try doctor([
-            "/proc/self/cgroup": "0::/box\n", "/sys/fs/cgroup/box/cpu.max": limit,
-        ])
-        #expect(doctor.quota.level == level)
+    /// A process in a group `box` of the group `shelf`.
+    private func boxed(_ files: [String: String]) throws -> Doctor {
+        let groups = files.map { ("/sys/fs/cgroup\($0.key)", $0.value) }
+        let own = [
+            "/proc/self/cgroup": "0::/shelf/box\n", "/sys/fs/cgroup/cgroup.controllers": "cpu\n",
+        ]
+        return try doctor(own.merging(groups) { $1 })
     }
+
+    @Test(arguments: [
+        ("max 100000\n", "max 100000\n", Diagnosis.Level.ok, "none"),
+        ("150000 100000\n", "max 100000\n", .serious, "1.50 of 2"),
+        ("max 100000\n", "50000 100000\n", .serious, "0.50 of 2"),
+        ("150000 100000\n", "50000 100000\n", .serious, "0.50 of 2"),
+        ("400000 100000\n", "200000 100000\n", .ok, "2.00 of 2"),
+    ])
+    func `less time than the processors have is serious, whichever group has it`(
+        own: String, parent: String, level: Diagnosis.Level, text: String
+    ) throws {
+        let doctor = try boxed(["/shelf/box/cpu.max": own, "/shelf/cpu.max": parent])
+        let finding = doctor.quota(processorCount: 2)
+        #expect(finding.level == level)
+        #expect(finding.observation.hasPrefix(text))
+    }
+
+    @Test func `a limit of control groups of version 1 is not told`() throws {
+        let doctor = try doctor(["/proc/self/cgroup": "1:cpu:/box\n0::/\n"])
+        #expect(doctor.quota.observation.hasPrefix("not told"))
+    }
+
+    @Test func `memory is what the tightest group has left`() throws {
+        let files = [
+            "/shelf/box/memory.max": "max\n", "/shelf/box/memory.current": "5\n",
+            "/shelf/memory.max": "9000000\n", "/shelf/memory.current": "1000000\n",
+        ]
+        let doctor = try boxed(files)
+        #expect(AvailableMemory.byteCount(doctor.files) == 8_000_000)
+    }
+
+    @Test(.enabled(if: hasOneProcessor, "taskset cannot be used"))
+    func `processors are those that this process may use`() throws {
+        let outcome = try CommandLineTests.run([
+            "taskset", "-c", "0", CommandLineTests.executable, "doctor",
+        ])
+        #expect(outcome.output.contains("processors     one to run on"), "\(outcome.output)")
+        #expect(HostFacts.processorCount == ProcessInfo.processInfo.activeProcessorCount)
+    }
+
+    private static let hasOneProcessor =
+        (try? CommandLineTests.run(["taskset", "-c", "0", "true"]).status) == 0
 
     @Test(arguments: [
         (Optional(8 << 20), "0000000000000000", Diagnosis.Level.note),
@@ -110,6 +155,57 @@ import Testing
         #expect(
             doctor.hugePages.observation.hasPrefix(
                 "0 reserved and free; transparent: madvise, shared: never"))
+    }
+
+    @Test(arguments: [
+        (1, "madvise", "never", Diagnosis.Level.note, "payloads are scattered"),
+        (31, "never", "never", .note, "payloads are scattered"),
+        (32, "never", "never", .ok, "(used with --huge-pages)"),
+        (0, "always", "never", .note, "payloads in it are scattered"),
+        (0, "always", "always", .ok, ""),
+    ])
+    func `huge pages are enough for a window, or a note`(
+        free: Int, transparent: String, shared: String, level: Diagnosis.Level, text: String
+    ) throws {
+        let pages = "/sys/kernel/mm/transparent_hugepage"
+        let finding = try doctor([
+            "/proc/meminfo": "HugePages_Free:        \(free)\n",
+            "\(pages)/enabled": "[\(transparent)]\n",
+            "\(pages)/shmem_enabled": "[\(shared)]\n",
+        ]).hugePages
+        #expect(finding.level == level)
+        #expect(text.isEmpty || finding.observation.contains(text), "\(finding.observation)")
+        #expect(finding.advice?.hasPrefix("sysctl vm.nr_hugepages=34") ?? (level == .ok))
+    }
+
+    @Test(arguments: [
+        (Errno.noFunction, "", "Linux 5.6"), (.noMemory, "", "ulimit -l"),
+        (.notPermitted, "2\n", "sysctl kernel.io_uring_disabled=0"),
+        (.notPermitted, "0\n", "seccomp"), (.invalidArgument, "", "io_uring_setup(2)"),
+    ])
+    func `what keeps io_uring away is what the advice is about`(
+        error: Errno, setting: String, advice: String
+    ) throws {
+        let doctor = try doctor(
+            setting.isEmpty ? [:] : ["/proc/sys/kernel/io_uring_disabled": setting])
+        let finding = doctor.uring(refusedBy: SystemCallError("io_uring_setup", error))
+        #expect(finding.advice?.contains(advice) == true, "\(finding)")
+    }
+
+    @Test func `a daemon that is not beside the program is a note`() throws {
+        #expect(Doctor().daemon(in: "/nonexistent").level == .note)
+        _ = scratch.file("bounced", byteCount: 1)
+        let mode = [FileAttributeKey.posixPermissions: 0o755]
+        try FileManager.default.setAttributes(mode, ofItemAtPath: scratch.path + "/bounced")
+        #expect(Doctor().daemon(in: FilePath(scratch.path)).level == .ok)
+    }
+
+    @Test func `no place for a temporary file is serious`() throws {
+        let doctor = Doctor(places: ["/nonexistent", "/dev/null"])
+        let finding = try #require(doctor.storageFindings.first)
+        #expect(finding.level == .serious)
+        #expect(finding.observation.contains("/nonexistent, /dev/null"))
+        #expect(finding.advice?.contains("TMPDIR") == true)
     }
 
     @Test(arguments: [

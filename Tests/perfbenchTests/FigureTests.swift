@@ -11,7 +11,9 @@ import Testing
     }
 
     @Test func `text is text to gnuplot, whatever is in it`() {
-        #expect("a \"b\" \\c\nd".quoted == "\"a \\\"b\\\" \\\\c d\"")
+        #expect("a \"b\" \\c\nd".quoted == "'a \"b\" \\c d'")
+        // Between double marks gnuplot would run it.
+        #expect("it's `id`\0".quoted == "'it''s `id` '")
     }
 
     @Test func `a finished figure has its own ids, a name, and colours for dark paper`() {
@@ -35,12 +37,13 @@ import Testing
     @Test func `the parts of CPU time add up to it`() throws {
         let report = try SampleReport.read(SampleReport.block(), as: BlockRun.self)
         let floor = try #require(report.floors.first)
-        // 12 µs, 8 of them in the kernel, and a copy that memcpy takes 1 µs for.
-        #expect(CPUSplit(report.runs[1], floor: floor).parts == [8000, 1000, 3000])
+        // 12 µs, eight of ten parts in the kernel, and a copy that memcpy takes 1 µs for: the medians of
+        // user and system alone, 2 and 8 µs, do not add up to it.
+        #expect(CPUSplit(report.runs[1], floor: floor).parts == [9600, 1000, 1400])
         #expect(CPUSplit(report.runs[0], floor: nil).parts == [8000, 0, 2000])
         // A copy in cache can be faster than the floor.
         let slow = Floor(memcpyNs: 9000, low: 0, high: 0)
-        #expect(CPUSplit(report.runs[1], floor: slow).parts == [8000, 4000, 0])
+        #expect(CPUSplit(report.runs[1], floor: slow).parts == [9600, 2400, 0])
     }
 
     @Test func `there is a figure of everything there is data for`() throws {
@@ -63,6 +66,19 @@ import Testing
         #expect(pool.map(\.name) == ["map-unmap-50", "latency-churn-at-95"])
     }
 
+    @Test func `a pool that nobody looked at has no figure of it`() throws {
+        let text = SampleReport.block()
+            .replacing("[0, 1, 2.5]", with: "[]").replacing("[0, 64, 2]", with: "[]")
+        let report = try SampleReport.read(text, as: BlockRun.self)
+        #expect(report.isSound)
+        #expect(!report.figures.contains { $0.section == "Slots of the pool in use" })
+    }
+
+    @Test func `what draws intervals says what they are`() throws {
+        let net = try SampleReport.read(SampleReport.net, as: NetRun.self).figures
+        #expect(net[..<2].allSatisfy { $0.caption.contains("intervals cover the true ones") })
+    }
+
     @Test func `under each figure are its numbers`() throws {
         let figures = try SampleReport.read(SampleReport.block(), as: BlockRun.self).figures
         #expect(
@@ -71,7 +87,7 @@ import Testing
             ])
         #expect(
             figures[2].numbers.lines[2] == [
-                "randread 4k ×2", "bounce", "8.00", "1.00", "3.00", "12.00",
+                "randread 4k ×2", "bounce", "9.60", "1.00", "1.40", "12.00",
             ])
         #expect(figures[4].numbers.lines[1] == ["bounce", "3", "0", "2", "64", "512"])
     }

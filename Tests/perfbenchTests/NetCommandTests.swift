@@ -24,7 +24,7 @@ import Uring
             (["--sink", "loopback", "--direction", "tx"], "which is both"),
             (["--sink", "drop", "--direction", "rx"], "use --sink tap"),
             (["--verify"], "use --sink loopback or --sink tap"),
-            (["--tap", "tap0"], "--tap is of use with --sink tap only"),
+            (["--tap", "tap0"], "--sink tap only; add that, or leave it out"),
             (["--sink", "tap", "--tap", "tap0"], "use one --via, or leave out --tap"),
             (
                 ["--sink", "tap", "--socket", "/tmp/none"],

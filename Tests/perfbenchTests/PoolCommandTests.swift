@@ -89,6 +89,9 @@ import Testing
         (["--live", "0"], "--live"), (["--path", "bounce"], "bounce"),
         (["--churn-operations", "-1"], "--churn-operations"),
         (["--live", "16", "--size", "256k"], "--window 1m is too small"),
+        (["--op", "churn", "--occupancy", "0"], "use --occupancy"),
+        (["--op", "churn", "--path", "memcpy"], "use --path"),
+        (["--op", "churn,map-copy-in-unmap", "--path", "loop"], "use --path"),
         (["--threads", "32", "--size", "4k", "--live", "1"], "--window 1m is too small"),
     ])
     func `what cannot be is refused with status 64`(options: [String], part: String) throws {

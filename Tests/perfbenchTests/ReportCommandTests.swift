@@ -64,6 +64,7 @@ import Testing
         #expect(outcome.status == 69)
         #expect(outcome.complaint.contains("apt-get install gnuplot-nox"))
         #expect(outcome.complaint.split(separator: "\n").count == 1)
+        #expect(!FileManager.default.fileExists(atPath: scratch.path + "/page"))
     }
 
     @Test func `without a directory or a format it says what to type, status 64`() throws {
@@ -88,6 +89,51 @@ import Testing
         let outcome = try report([try results(strange), "--format", "csv"])
         #expect(outcome.status == 65)
         #expect(outcome.complaint.contains("results of gpu"))
+    }
+
+    @Test(arguments: [
+        (#""via": "engine", "metric""#, #""via": "`id`", "metric""#),
+        ("[0, 64, 2]", "[0]"), ("536870912", "18446744073709551615"),
+        (#""block_bytes": 4096, "depth": 2, "rounds""#, #""block_bytes": 0, "depth": 2, "rounds""#),
+        (#""max": 9000"#, #""max": 18446744073709551615"#),
+        (#""bw_bytes": 4096000"#, #""bw_bytes": 1e300"#),
+    ])
+    func `a file that was damaged is refused, status 65`(old: String, new: String) throws {
+        let text = SampleReport.block().replacingOccurrences(of: old, with: new)
+        #expect(text != SampleReport.block())
+        let file = try results(text)
+        for arguments in [["--output", scratch.path + "/page"], ["--format", "fio"]] {
+            let outcome = try report([file] + arguments)
+            #expect(outcome.status == 65)
+            #expect(outcome.complaint.contains("numbers that no measurement makes"))
+        }
+    }
+
+    @Test(
+        .enabled(if: hasGnuplot, "gnuplot is not installed"),
+        arguments: ["`echo x`", "it's", "|touch x", "-d", "~"])
+    func `a directory is a directory, whatever gnuplot makes of its name`(name: String) throws {
+        let outcome = try CommandLineTests.run([
+            "-C", scratch.path, CommandLineTests.executable, "report",
+            try results(SampleReport.block()), "--output=\(name)",
+        ])
+        #expect(outcome.status == 0, "said: \(outcome.complaint)")
+        let files = try FileManager.default.contentsOfDirectory(atPath: scratch.path)
+        #expect(Set(files) == ["results.json", name])
+        let figures = try FileManager.default.contentsOfDirectory(atPath: scratch.path + "/\(name)")
+        #expect(figures.contains("cpu-split.svg"))
+    }
+
+    @Test func `results are not written over those that are read, status 64`() throws {
+        let file = try results(SampleReport.block())
+        let link = scratch.path + "/link"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
+        for output in [file, link] {
+            let outcome = try report([file, "--format", "csv", "--output", output])
+            #expect(outcome.status == 64)
+            #expect(outcome.complaint.contains("is the same file as"))
+        }
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == SampleReport.block())
     }
 
     @Test func `results are converted, to standard output and to a file`() throws {
@@ -117,5 +163,6 @@ import Testing
         ])
         #expect(outcome.status == 74)
         #expect(outcome.complaint.contains("No space left on device"))
+        #expect(outcome.output.contains("\"schema\" : \"perfbench/1\""))
     }
 }

@@ -128,6 +128,41 @@ import Testing
         #expect(!whole.contains(marks.0) && !whole.contains(marks.1))
     }
 
+    @Test func `requests that failed are told by every format for a person, and by fio's`() throws {
+        let report = try block([
+            SampleReport.blockRun("direct"), SampleReport.blockRun("bounce", errors: 3),
+        ])
+        for format in [OutputFormat.table, .markdown] {
+            let text = try report.text(as: format)
+            #expect(text.contains("3 requests failed, bounce, randread 4k ×2"), "\(text)")
+        }
+        #expect(try !block().text(as: .table).contains("requests failed"))
+        let jobs = try object(try report.text(as: .fio))["jobs"] as? [[String: Any]]
+        #expect(jobs?.map { $0["error"] as? Int } == [0, 5])
+        #expect(jobs?.map { $0["total_err"] as? Int } == [0, 3])
+    }
+
+    @Test func `what ended before a whole round says so where there is no run to say it of`() throws
+    {
+        let report = try block([], interrupted: true)
+        #expect(
+            try report.text(as: .csv)
+                == "workload,measure,value,low,high,rounds,complete\nblock,incomplete,1,,,0,false\n"
+        )
+        let benchmarks = try object(try report.text(as: .bencher))
+        #expect(benchmarks["block"] as? [String: [String: Double]] == ["incomplete": ["value": 1]])
+    }
+
+    @Test func `fio's format does not say what nobody knows of a backend's storage`() throws {
+        let report = try block()
+        func options(_ report: Report<BlockRun>) throws -> [String: String]? {
+            try object(try report.text(as: .fio))["global options"] as? [String: String]
+        }
+        #expect(try options(report)?["direct"] == "1")
+        let text = SampleReport.block().replacing(/"storage": \{[^}]*\},/, with: "")
+        #expect(try options(SampleReport.read(text, as: BlockRun.self)) == ["ioengine": "io_uring"])
+    }
+
     @Test func `formats of other workloads name what they are of`() throws {
         let net = try SampleReport.read(SampleReport.net, as: NetRun.self)
         #expect(

@@ -42,6 +42,12 @@ import Testing
         #expect(failure?.message.contains(part) == true)
     }
 
+    @Test func `what perfbench writes is sound`() throws {
+        #expect(try SampleReport.read(SampleReport.block(), as: BlockRun.self).isSound)
+        #expect(try SampleReport.read(SampleReport.net, as: NetRun.self).isSound)
+        #expect(try SampleReport.read(SampleReport.pool, as: PoolRun.self).isSound)
+    }
+
     @Test func `a file that is not there is named, status 66`() {
         let failure = #expect(throws: CommandFailure.self) {
             _ = try Report<AnyRun>(contentsOf: "/nonexistent/results.json")

@@ -19,8 +19,9 @@ enum SampleReport {
            "99.900000": 8500, "99.990000": 9000}}
         """
 
-    static func blockRun(_ path: String, rw: String = "randread", occupancy: Bool = false) -> String
-    {
+    static func blockRun(
+        _ path: String, rw: String = "randread", occupancy: Bool = false, errors: Int = 0
+    ) -> String {
         let cost = path == "direct" ? 10_000 : 12_000
         let copied = path == "direct" ? 0 : 4096
         let watched = #""occupancy": {"slots": 512, "ms": [0, 1, 2.5], "used_slots": [0, 64, 2]},"#
@@ -31,7 +32,7 @@ enum SampleReport {
              "iops_of_rounds": [900, 1000, 1100], "bw_bytes": 4096000, "cpu_ns_per_op": \(cost),
              "cpu_ns_per_op_interval": {"median": \(cost), "low": 9000, "high": 13000},
              "user_ns_per_op": 2000, "system_ns_per_op": 8000, "clat_ns": \(latency),
-             "copied_bytes_per_op": \(copied), "pool_full": 0, "errors": 0,
+             "copied_bytes_per_op": \(copied), "pool_full": 0, "errors": \(errors),
              \(occupancy ? watched : "") "fixed_buffers": true}
             """
     }

@@ -61,9 +61,10 @@ struct BlockMeasurement {
                     plan, storageByteCount: stand.storageByteCount, seed: seed)
                 // A backend serves one frontend at a time.
                 defer { stand.loops[lane]?.disconnect() }
-                samples[lane] = try stand.loops[lane]?.run(
-                    plan, &buffers, &source, roundSeconds)
+                let sample = try stand.loops[lane]?.run(plan, &buffers, &source, roundSeconds)
                 if Interruption.isRequested { return }
+                if let sample { try sample.check(lane) }
+                samples[lane] = sample
             }
             let floor = stand.memories.floor.measure(
                 plan.pattern.copyDirection, buffers: &buffers, slotsInUse: plan.depth,

@@ -116,13 +116,11 @@ struct ClosedLoop<Target: BlockTarget & ~Copyable>: ~Copyable {
                 now = monotonicNanoseconds()
                 if completion.status == .ok {
                     sample.operationCount += 1
+                    if isWarm { latencies.record(now &- startNanoseconds[completion.row]) }
                 } else {
                     sample.errorCount += 1
                     sample.firstFailure = sample.firstFailure ?? Self.failure(completion)
                     if completion.errno == .noSpace { diskFull = sample.firstFailure }
-                }
-                if isWarm {
-                    latencies.record(now &- startNanoseconds[completion.row])
                 }
                 sample.poolFullCount += try startAll(&buffers, &source, at: now)
                 doneByteCount += plan.blockByteCount

@@ -22,6 +22,15 @@ struct RoundSample {
     /// Requests that had to wait for the pool.
     var poolFullCount = 0
 
+    /// Refuses a round in which nothing was done: there is no time of an operation then.
+    func check(_ lane: BlockLane) throws(CommandFailure) {
+        guard operationCount == 0 else { return }
+        throw firstFailure
+            ?? CommandFailure(
+                .ioError,
+                "no request ended in a round of \(lane.description); use more --round-seconds")
+    }
+
     var iops: Double { Double(operationCount) / seconds }
     var cpuNanosecondsPerOperation: Double { perOperation(cpu.total) }
     var userNanosecondsPerOperation: Double { perOperation(cpu.user) }

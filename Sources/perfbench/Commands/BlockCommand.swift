@@ -25,7 +25,10 @@ struct BlockCommand: ParsableCommand {
             """)
 
     @Option(
-        help: "File or block device to use; without it, a temporary file of 512m random bytes.",
+        help: """
+            File or block device to use; without it, a temporary file of 512m random bytes: in $TMPDIR, the \
+            current directory or /var/tmp, the first that is on a disk and can be written to.
+            """,
         completion: .file())
     var file: String?
 
@@ -109,6 +112,16 @@ struct BlockCommand: ParsableCommand {
         guard socket == nil || via.items.contains(.vhostUser) else {
             throw ValidationError(
                 "--socket is of use with --via vhost-user only; add that, or leave it out")
+        }
+        guard !packed || via.items.contains(where: { $0 != .engine }) else {
+            throw ValidationError(
+                "--packed is of use with --via virtqueue or vhost-user only; add one, or leave it out"
+            )
+        }
+        guard !buffered || socket == nil || hasLocalLanes else {
+            throw ValidationError(
+                "--buffered is of no use with --socket: the backend there opens its storage by itself; "
+                    + "leave it out")
         }
         if writes, let socket, !overwrite {
             throw ValidationError(

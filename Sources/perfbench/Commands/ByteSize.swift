@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// A number of bytes as people write it: `512`, `4k`, `64KiB`, `1M`, `2GiB`. Units are powers of
+/// A number of bytes as people write it: `512`, `4k`, `64KiB`, `1M`, `2GiB`, `1t`. Units are powers of
 /// 1024.
 struct ByteSize: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let byteCount: Int
@@ -13,7 +13,8 @@ struct ByteSize: ExpressibleByArgument, Hashable, CustomStringConvertible {
         let digits = argument.prefix { $0.isASCII && $0.isNumber }
         let factors = [
             "": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20,
-            "mib": 1 << 20, "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30,
+            "mib": 1 << 20, "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30, "t": 1 << 40,
+            "tb": 1 << 40, "tib": 1 << 40,
         ]
         guard let count = Int(digits),
             let factor = factors[argument.dropFirst(digits.count).lowercased()]

@@ -11,7 +11,7 @@ struct CommonOptions: ParsableArguments {
     @Option(help: "Memory of the guest that buffers are spread over, such as 256m or 1GiB.")
     var guestMemory = ByteSize(guestMemoryByteCount)
 
-    @Option(help: "Size of the window that payloads bounce through.")
+    @Option(help: "Size of the window that payloads bounce through, such as 64m or 1GiB.")
     var window = ByteSize(windowByteCount)
 
     @Flag(help: "Ask for huge pages for guest memory and window.")
@@ -93,17 +93,21 @@ struct CommonOptions: ParsableArguments {
     /// replaced only by ``FileDescriptor/write(report:)``.
     ///
     /// - Parameter input: a file that must not be the same one.
-    func openOutput(apartFrom input: String? = nil) throws -> FileDescriptor {
-        if let output, let input, FilePath(input).isSameFile(as: FilePath(output)) {
-            throw CommandFailure(
-                .usage, "--output \(output) is the file that is measured; name another")
-        }
-        return try Self.openOutput(output)
+    func openOutput(apartFrom input: String? = nil) throws(CommandFailure) -> FileDescriptor {
+        try Self.openOutput(output, apartFrom: input)
     }
 
-    /// - Parameter output: a file; `nil` for standard output.
-    static func openOutput(_ output: String?) throws(CommandFailure) -> FileDescriptor {
+    /// - Parameters:
+    ///   - output: a file; `nil` for standard output.
+    ///   - input: a file that must not be the same one.
+    static func openOutput(
+        _ output: String?, apartFrom input: String? = nil
+    ) throws(CommandFailure) -> FileDescriptor {
         guard let output else { return .standardOutput }
+        if let input, FilePath(input).isSameFile(as: FilePath(output)) {
+            throw CommandFailure(
+                .usage, "--output \(output) is the same file as \(input); name another")
+        }
         do {
             return try FileDescriptor.open(
                 FilePath(output), .writeOnly, options: [.create, .closeOnExec],

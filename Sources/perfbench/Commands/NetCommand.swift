@@ -30,7 +30,7 @@ struct NetCommand: ParsableCommand {
 
     @Option(
         help: """
-            Lengths of frames in bytes, a list; 14 to 65536, on a TAP device to \
+            Lengths of frames in bytes, a list such as 64,1514,9000; 14 to 65536, on a TAP device to \
             \(TapInterface.frameByteCountMax). (default: 64,512,1514,9000,65536, on a TAP device \
             \(TapInterface.frameByteCountUsual))
             """)
@@ -137,7 +137,7 @@ struct NetCommand: ParsableCommand {
 
     private func checkTap() throws {
         guard tap == nil || sink == .tap else {
-            throw ValidationError("--tap is of use with --sink tap only")
+            throw ValidationError("--tap is of use with --sink tap only; add that, or leave it out")
         }
         guard sink != .tap || socket == nil || tap != nil else {
             throw ValidationError(

@@ -32,7 +32,7 @@ struct PoolCommand: ParsableCommand {
             \(ExitStatus.documentation)
             """)
 
-    @Option(help: "Buffer sizes, a list; at most 256k.")
+    @Option(help: "Buffer sizes, a list such as 4k,64KiB; at most 256k.")
     var size = CommaList([4096, 16384, 65536, 262144].map { ByteSize($0) })
 
     @Option(
@@ -87,6 +87,16 @@ struct PoolCommand: ParsableCommand {
         if let churnOperations, churnOperations < 0 {
             throw ValidationError("--churn-operations must not be negative; use 0 for none")
         }
+        guard path.items.contains(where: { path in operations.items.contains(where: path.serves) })
+        else {
+            throw ValidationError(
+                "no path of --path has \(operations.items.map(\.rawValue).joined(separator: " or ")); "
+                    + "use --path pool,c-twin")
+        }
+        guard !cases.isEmpty else {
+            throw ValidationError(
+                "--op churn leaves --occupancy 0 out; use --occupancy 50,95")
+        }
         try common.checkFormat(of: "pool")
         try checkMemory()
     }
@@ -121,7 +131,10 @@ struct PoolCommand: ParsableCommand {
     }
 
     private var cases: [PoolCase] {
-        operations.items.flatMap { operation -> [PoolCase] in
+        let operations = operations.items.filter { operation in
+            path.items.contains { $0.serves(operation) }
+        }
+        return operations.flatMap { operation -> [PoolCase] in
             if operation == .churn {
                 return occupancy.items.filter { $0 > 0 }.map {
                     PoolCase(
@@ -159,21 +172,14 @@ struct PoolCommand: ParsableCommand {
         var progress = ProgressLine(
             stepCount: cases.reduce(0) { $0 + measurement.stepCount(of: $1) },
             secondsPerStep: roundSeconds)
-        var results: [PoolMeasurement.CaseResult] = []
-        var failure: CommandFailure?
-        for plan in cases where failure == nil && !Interruption.isRequested {
-            do {
-                results.append(try measurement.measure(plan, progress: &progress))
-            } catch {
-                failure = error
-            }
+        let run = try CaseRun(cases.map { PoolMeasurement.CaseResult(plan: $0) }) {
+            try measurement.measure(progress: &progress, result: &$0)
         }
         progress.clear()
         let report = Report(
-            results, host: HostFacts(common: common, memories: memories),
-            interrupted: Interruption.isRequested, failure: failure?.message)
+            run.results, host: HostFacts(common: common, memories: memories),
+            interrupted: Interruption.isRequested, failure: run.failure?.message)
         try output.write(report: report.text(as: common.format))
-        if let failure { throw failure }
-        if Interruption.isRequested { throw CommandFailure(.interrupted, "interrupted") }
+        try run.end()
     }
 }

@@ -65,23 +65,27 @@ struct ReportCommand: ParsableCommand {
     }
 
     private func show(_ report: Report<some ReportedRun>) throws {
+        guard report.isSound else {
+            throw CommandFailure(
+                .wrongData, "\(results) has numbers that no measurement makes; measure again")
+        }
         if let format {
             let text = try report.text(as: format)
-            guard let output else { return try FileDescriptor.standardOutput.write(report: text) }
-            return try OutputFile.write(text, to: FilePath(output))
+            return try CommonOptions.openOutput(output, apartFrom: results).write(report: text)
         }
+        let gnuplot = try Gnuplot()
         let directory = FilePath(output ?? ".")
         try OutputFile.makeDirectory(directory)
-        let page = try report.page(drawnIn: directory)
+        let page = try report.page(drawnBy: gnuplot, in: directory)
         try OutputFile.write(page.html, to: directory.appending("index.html"))
     }
 }
 
 extension Report where Run: ReportedRun {
     /// The page of the report; its figures are drawn, each into a file.
-    fileprivate func page(drawnIn directory: FilePath) throws -> Page {
+    fileprivate func page(drawnBy gnuplot: Gnuplot, in directory: FilePath) throws -> Page {
         let figures = Run.figures(of: self)
-        let drawn = try Gnuplot.draw(figures, in: directory)
+        let drawn = try gnuplot.draw(figures, in: directory)
         return Page(
             title: "perfbench \(Run.workloadName): what bouncing costs", text: Run.text(of: self),
             facts: host.facts, figures: Array(zip(figures, drawn)))

@@ -13,21 +13,30 @@ extension Doctor {
             _ = try Ring(entryCount: 1)
             return .ok("io_uring", "permitted")
         } catch {
-            let setting = files.number("/proc/sys/kernel/io_uring_disabled")
-            let advice =
-                switch setting {
-                case 1: "run as root, or sysctl kernel.io_uring_disabled=0"
-                case 2: "sysctl kernel.io_uring_disabled=0"
-                default:
-                    "docker run --security-opt seccomp=unconfined, or a profile that has io_uring_setup"
-                }
-            return .serious("io_uring", CommandFailure(error).message, advice)
+            return uring(refusedBy: error)
         }
+    }
+
+    func uring(refusedBy error: SystemCallError) -> Diagnosis {
+        let setting = files.number("/proc/sys/kernel/io_uring_disabled")
+        let advice =
+            switch (error.errno, setting) {
+            case (.noFunction, _): "boot a kernel of Linux 5.6 or later that has CONFIG_IO_URING"
+            case (.noMemory, _): "raise the limit of locked memory (ulimit -l), or end something"
+            case (_, 1): "run as root, or sysctl kernel.io_uring_disabled=0"
+            case (_, 2): "sysctl kernel.io_uring_disabled=0"
+            case (.notPermitted, _), (.permissionDenied, _):
+                "docker run --security-opt seccomp=unconfined, or a profile that has io_uring_setup"
+            default: "see io_uring_setup(2) for what that means"
+            }
+        return .serious("io_uring", CommandFailure(error).message, advice)
     }
 
     /// The file system, and whether direct I/O goes around its cache.
     var storageFindings: [Diagnosis] {
-        let path = storage ?? ScratchFile.defaultDirectory.string
+        guard let path = storage ?? ScratchFile.directory(of: places)?.string else {
+            return [.serious("storage", ScratchFile.lack(of: places), ScratchFile.advice)]
+        }
         var status = statvfs()
         // SAFETY: the string and the answer live for the call.
         guard unsafe statvfs(path, &status) == 0 else {
@@ -46,7 +55,7 @@ extension Doctor {
                 ? .ok("disk space", "\(free >> 20)m")
                 : .serious(
                     "disk space", "\(free >> 20)m, and a temporary file takes \(needed >> 20)m",
-                    "make room, or name a file elsewhere, by --file"),
+                    "make room, or set TMPDIR to a directory elsewhere"),
         ]
     }
 

@@ -52,11 +52,20 @@ extension Doctor {
         let transparent = files.choice("/sys/kernel/mm/transparent_hugepage/enabled") ?? "unknown"
         let shared = files.choice("/sys/kernel/mm/transparent_hugepage/shmem_enabled") ?? "unknown"
         let text = "\(free) reserved and free; transparent: \(transparent), shared: \(shared)"
-        return free > 0
-            ? .ok(subject, "\(text) (used with --huge-pages)")
-            : .note(
-                subject,
-                "\(text): payloads are scattered over base pages, of which disks make more work",
-                "scripts/with-huge-pages 34 perfbench block --huge-pages, to see the difference")
+        let needed = CommonOptions.windowByteCount >> 21
+        guard free < needed else { return .ok(subject, "\(text) (used with --huge-pages)") }
+        let isGuestHuge = transparent == "always"
+        if isGuestHuge, ["always", "within_size", "force"].contains(shared) {
+            return .ok(subject, text)
+        }
+        let lack =
+            "a window takes \(needed), so "
+            + (isGuestHuge ? "payloads in it" : "payloads")
+            + " are scattered over base pages, of which disks make more work"
+        // Some to spare: others may want one, too.
+        return .note(
+            subject, "\(text): \(lack)",
+            "sysctl vm.nr_hugepages=\(needed + 2), then perfbench block --huge-pages, to see the difference"
+        )
     }
 }

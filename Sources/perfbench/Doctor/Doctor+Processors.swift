@@ -6,12 +6,13 @@ extension Doctor {
 
     /// A driver and a device in another process want one each.
     var processorCount: Diagnosis {
-        let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        let count = HostFacts.processorCount
         return count >= 2
             ? .ok("processors", "\(count)")
             : .serious(
-                "processors", "one: driver and device of --via vhost-user take turns on it",
-                "measure --via vhost-user on a machine with two or more")
+                "processors",
+                "one to run on: driver and device of --via vhost-user take turns on it",
+                "measure --via vhost-user where there are two or more; see taskset -p $$")
     }
 
     var frequency: Diagnosis {
@@ -106,18 +107,31 @@ extension Doctor {
         return ProcessorTicks(total: ticks[..<8].reduce(0, +), stolen: ticks[7])
     }
 
-    /// `cpu.max` of the control group: processes of a container stand still once it is used up.
-    var quota: Diagnosis {
-        let words = files.controlGroup.flatMap { files.line($0 + "/cpu.max") }?
-            .split(separator: " ").compactMap { Double($0) }
-        guard let words, words.count == 2, words[1] > 0 else {
-            return .ok("cpu quota", "none")
+    var quota: Diagnosis { quota(processorCount: HostFacts.processorCount) }
+
+    /// `cpu.max` of the control groups: processes of a container stand still once it is used up, which as
+    /// many processors as it has cannot do.
+    func quota(processorCount: Int) -> Diagnosis {
+        let subject = "cpu quota"
+        let groups = files.controlGroups
+        guard !groups.isEmpty else {
+            return .ok(subject, "not told: no control groups of version 2")
         }
-        return .serious(
-            "cpu quota",
-            "\((words[0] / words[1]).fixed(2)) processors: threads stand still once a period's share is used",
-            "run without a limit of CPU time (docker run without --cpus, cpu.max of the control group)"
-        )
+        let quotas = groups.compactMap { group -> Double? in
+            let words = files.line(group + "/cpu.max")?.split(separator: " ").compactMap {
+                Double($0)
+            }
+            guard let words, words.count == 2, words[1] > 0 else { return nil }
+            return words[0] / words[1]
+        }
+        guard let quota = quotas.min() else { return .ok(subject, "none") }
+        let text = "\(quota.fixed(2)) of \(processorCount) processors"
+        return quota >= Double(processorCount)
+            ? .ok(subject, text)
+            : .serious(
+                subject, "\(text): threads stand still once a period's share is used",
+                "run without a limit of CPU time (docker run without --cpus, cpu.max of the control group)"
+            )
     }
 }
 

@@ -1,26 +1,29 @@
+import FoundationEssentials
+import SystemPackage
+
 /// What is there to count and to draw with.
 extension Doctor {
-    var counters: Diagnosis {
-        let subject = "counters"
-        guard
-            files.names(in: "/sys/bus/event_source/devices").contains(where: {
-                $0.hasPrefix("cpu") || $0.hasPrefix("armv")
-            })
-        else {
+    /// What `net` and `--via vhost-user` start.
+    var daemon: Diagnosis { daemon(in: Programs.directory) }
+
+    func daemon(in directory: FilePath) -> Diagnosis {
+        let subject = "bounced"
+        let path = directory.appending(subject).string
+        guard FileManager.default.isExecutableFile(atPath: path) else {
             return .note(
-                subject, "no hardware counters here (virtual machines often have none)",
-                "count instructions with valgrind --tool=callgrind")
+                subject,
+                "not in \(directory): --via vhost-user, and net by default, need a --socket",
+                "swift build -c release --product bounced")
         }
-        let level = files.number("/proc/sys/kernel/perf_event_paranoid") ?? 2
-        return level <= 2
-            ? .ok(subject, "hardware counters, perf_event_paranoid \(level)")
-            : .note(
-                subject, "perf_event_paranoid \(level): users may not count",
-                "sysctl kernel.perf_event_paranoid=2")
+        return .ok(subject, path)
     }
 
+    /// Instructions are counted by the one, and found by the other.
     var valgrind: Diagnosis {
         tool("valgrind", "instructions cannot be counted", package: "valgrind")
+    }
+    var objcopy: Diagnosis {
+        tool("objcopy", "instructions cannot be counted", package: "binutils")
     }
 
     var gnuplot: Diagnosis {

@@ -5,12 +5,14 @@ struct Doctor {
     var files = SystemFiles()
     /// What is to be measured on; the folder of temporary files where nothing is named.
     var storage: String?
+    /// Where temporary files may be.
+    var places = ScratchFile.places
 
     /// What is found, of every subject.
     func examine() -> [Diagnosis] {
         [build, processorCount, frequency, siblings, clock, load, steal, quota]
             + [availableMemory, lockedMemory, hugePages, uring] + storageFindings
-            + [counters, valgrind, gnuplot]
+            + [daemon, valgrind, objcopy, gnuplot]
     }
 
     private var build: Diagnosis {

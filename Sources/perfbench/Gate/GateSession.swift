@@ -66,14 +66,12 @@ final class GateSession {
 
     private func storage() throws(CommandFailure) -> ScratchFile {
         if let file { return file }
-        let directory = builds[0].executable.removingLastComponent()
-        do {
-            let made = try ScratchFile(directory: directory, byteCount: 64 << 20)
+        do throws(CommandFailure) {
+            let made = try ScratchFile(byteCount: 64 << 20)
             file = made
             return made
         } catch {
-            throw CommandFailure(
-                .unavailable, "\(directory) has no room for a temporary file of 64m; make some")
+            throw CommandFailure(.unavailable, error.message)
         }
     }
 

@@ -44,11 +44,13 @@ struct NetMeasurement {
                     "\(plan.description), \(result.roundCount) of \(roundCount) rounds, \(lane.description)"
                 )
                 var latencies = result.latencies[lane] ?? .forCompletions()
-                samples[lane] = try stand.perform(
+                let sample = try stand.perform(
                     .measure(
                         seconds: roundSeconds, latencySeconds: roundSeconds * Self.latencyShare),
                     plan, on: lane, latencies: &latencies)
                 if Interruption.isRequested { return }
+                try sample.check(lane)
+                samples[lane] = sample
                 roundLatencies[lane] = latencies
             }
             var buffers = stand.frames(plan).transmit

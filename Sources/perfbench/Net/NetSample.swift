@@ -1,3 +1,5 @@
+import CommandSupport
+
 /// What one lane did in one round.
 struct NetSample {
     /// Frames that the device has done with, or that came; one that comes back counts once.
@@ -12,6 +14,14 @@ struct NetSample {
     var drops: [String: Int]? = [:]
     /// Frames for which the TAP device had no room.
     var refusedCount = 0
+
+    /// Refuses a round in which nothing was done: there is no time of a frame then.
+    func check(_ lane: NetLane) throws(CommandFailure) {
+        guard frameCount == 0 else { return }
+        throw CommandFailure(
+            .ioError,
+            "no frame got through in a round of \(lane.description); use more --round-seconds")
+    }
 
     var framesPerSecond: Double { Double(frameCount) / seconds }
     var receivedPerSecond: Double { Double(receivedCount) / seconds }

@@ -106,7 +106,7 @@ extension Report where Run == BlockRun {
                 name: "cpu-split", section: "CPU time",
                 title: "CPU time of an operation, by what it is for",
                 caption:
-                    "System: inside the kernel, as the system tells (it samples the division). Copy:"
+                    "System: inside the kernel, by the share that the system tells (it samples). Copy:"
                     + " an estimate, what memcpy takes for as many bytes as were copied. Path: the rest."
                     + " Medians over rounds.",
                 height: 80 + 19 * rows.count,
@@ -155,6 +155,7 @@ extension Report where Run == BlockRun {
                             Series.Point(x: $0, y: Double($1))
                         }))
             }
+            guard !series.isEmpty else { return nil }
             return Figure(
                 name: Figure.name("occupancy", name), section: "Slots of the pool in use",
                 title: "Slots in use: \(name)",

@@ -11,7 +11,9 @@ struct CPUSplit: Equatable {
 
     /// - Parameter floor: of the run's copies; `nil` where nothing is copied.
     init(_ run: BlockRun, floor: Floor?) {
-        system = min(run.systemNsPerOp, run.cpuNsPerOp)
+        // Medians do not add up, so that of the kernel is of use for its share only.
+        let told = run.systemNsPerOp + run.userNsPerOp
+        system = told > 0 ? run.cpuNsPerOp * run.systemNsPerOp / told : 0
         let copies = (floor?.memcpyNs ?? 0) * run.copiedBytesPerOp / Double(run.blockBytes)
         copy = min(copies, run.cpuNsPerOp - system)
         path = run.cpuNsPerOp - system - copy

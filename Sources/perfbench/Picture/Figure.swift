@@ -23,7 +23,8 @@ struct Figure {
 
     /// The commands that make a file of it.
     ///
-    /// - Parameter file: where the SVG goes.
+    /// - Parameter file: where the SVG goes; begins with a slash or a dot, since what begins with `|` is a
+    ///   command to gnuplot, and `~` a home.
     func script(file: String) -> String {
         """
         reset
@@ -46,10 +47,11 @@ struct Figure {
 }
 
 extension String {
-    /// The text as gnuplot takes it, whatever is in it.
+    /// The text as gnuplot takes it, whatever is in it: between these marks nothing has a meaning but the
+    /// mark itself, while between double ones gnuplot runs what stands in backquotes as a command.
     var quoted: String {
-        let text = replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-            .replacing("\n", with: " ")
-        return "\"\(text)\""
+        let scalars = unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }
+        let text = String(String.UnicodeScalarView(scalars)).replacing("'", with: "''")
+        return "'\(text)'"
     }
 }

@@ -3,22 +3,32 @@ import FoundationEssentials
 import SystemPackage
 
 /// The program that draws figures: gnuplot, which is looked for when it is needed.
-enum Gnuplot {
+struct Gnuplot {
     /// Debian's package that has it.
     static let package = "gnuplot-nox"
+
+    private let program: String
+
+    /// - Throws: `CommandFailure` with status 69 where there is none.
+    init() throws(CommandFailure) {
+        guard let program = Programs.find("gnuplot") else {
+            throw CommandFailure(
+                .unavailable,
+                "figures are drawn by gnuplot, which is not installed: apt-get install \(Self.package)"
+            )
+        }
+        self.program = program
+    }
 
     /// Draws figures, one file `NAME.svg` each.
     ///
     /// - Parameter directory: where the files go, and, for as long as this takes, the script and what is
     ///   said of it.
     /// - Returns: the files' texts, in the order of the figures.
-    /// - Throws: `CommandFailure` with status 69 where there is no gnuplot, or it fails.
-    static func draw(_ figures: [Figure], in directory: FilePath) throws -> [String] {
-        guard let program = Programs.find("gnuplot") else {
-            throw CommandFailure(
-                .unavailable,
-                "figures are drawn by gnuplot, which is not installed: apt-get install \(package)")
-        }
+    /// - Throws: `CommandFailure` with status 69 where gnuplot fails.
+    func draw(_ figures: [Figure], in directory: FilePath) throws -> [String] {
+        // A path is no option and no command, whatever it begins with.
+        let directory = directory.isAbsolute ? directory : FilePath("./\(directory)")
         let script = directory.appending(".figures.gp")
         let messages = directory.appending(".figures.log")
         let files = figures.map { directory.appending("\($0.name).svg") }

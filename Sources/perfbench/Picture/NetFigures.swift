@@ -56,7 +56,8 @@ extension Report where Run == NetRun {
                 title: "CPU time that bouncing adds, bursts of \(burst)",
                 caption:
                     "CPU time that a frame takes more than without bouncing, in copies of it by"
-                    + " memcpy: at the line, the floor, bouncing costs its copy and nothing else.",
+                    + " memcpy: at the line, the floor, bouncing costs its copy and nothing else."
+                    + " \(intervalCaption)",
                 commands: Chart.bySize(
                     series, xLabel: "frame bytes", yLabel: "copies by memcpy",
                     reference: (1, "floor: one memcpy")), numbers: table)

@@ -30,7 +30,7 @@ struct PoolMeasurement {
     struct CaseResult {
         let plan: PoolCase
         /// Mappings live at any time on each thread.
-        var liveCount: Int
+        var liveCount = 0
         /// What the variants were, in the order of the plan.
         var variants: [PoolVariant] = []
         /// One sample of each whole round.
@@ -43,17 +43,18 @@ struct PoolMeasurement {
         var roundCount = 0
     }
 
-    /// Measures one case, and keeps every whole round in the result.
+    /// Measures one case, and keeps every whole round in `result`, also where it throws.
     ///
     /// Each round runs every variant once, in ``Array/order(ofRound:)``. A ``WarmUp`` is discarded. Stops
     /// early where the user asks.
     func measure(
-        _ plan: PoolCase, progress: inout ProgressLine
-    ) throws(CommandFailure) -> CaseResult {
+        progress: inout ProgressLine, result: inout CaseResult
+    ) throws(CommandFailure) {
+        let plan = result.plan
         let stands = PoolStands(
             memories: memories, plan: plan, liveCountMax: liveCountMax,
             threadCountMax: variants.map(\.threadCount).max() ?? 1)
-        var result = CaseResult(plan: plan, liveCount: stands.liveCountMax)
+        result.liveCount = stands.liveCountMax
         result.variants = variants.filter { $0.path.serves(plan.operation) }
         result.clockNanoseconds = clockNanoseconds
         var measured: [(variant: PoolVariant, stand: any PoolStand)] = []
@@ -69,7 +70,7 @@ struct PoolMeasurement {
                 result.liveCount = min(
                     result.liveCount, stand.room(liveCountMax: stands.liveCountMax))
             }
-            if Interruption.isRequested { return result }
+            if Interruption.isRequested { return }
         }
         if plan.operation != .churn {
             // One at least: then the refusals are the result.
@@ -85,7 +86,7 @@ struct PoolMeasurement {
                     "\(plan.description), \(result.roundCount) of \(roundCount) rounds, \(variant.description)"
                 )
                 samples[variant] = try measure(plan, on: stand)
-                if Interruption.isRequested { return result }
+                if Interruption.isRequested { return }
             }
             if warmUp.takes(samples.mapValues(\.cpuNanosecondsPerOperation)) {
                 result.warmUpRoundCount = warmUp.roundCount
@@ -98,7 +99,6 @@ struct PoolMeasurement {
             }
             result.roundCount += 1
         }
-        return result
     }
 
     private func measure(
@@ -112,7 +112,7 @@ struct PoolMeasurement {
             plan.operation, byteCount: plan.byteCount, seconds: roundSeconds)
     }
 
-    /// How many steps ``measure(_:progress:)`` reports for a case.
+    /// How many steps ``measure(progress:result:)`` reports for a case.
     func stepCount(of plan: PoolCase) -> Int {
         variants.count { $0.path.serves(plan.operation) } * (roundCount + 1)
     }

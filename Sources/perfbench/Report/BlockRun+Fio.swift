@@ -5,14 +5,18 @@ extension Report where Run == BlockRun {
     /// The report by the names of fio's JSON (fio 3, `--output-format=json`), each run a job.
     ///
     /// What fio tells and perfbench does not know, such as context switches, is left out. That the run
-    /// ended early is each job's `error`, as fio has it: `EINTR`, or `EIO`; and two keys of our own.
+    /// ended early is each job's `error`, as fio has it: `EINTR`, or `EIO`; and two keys of our own. A job of
+    /// which requests failed has `EIO` in any case, and their number in `total_err`.
     var fioOutput: JSONValue {
         let date = try? Date(host.date, strategy: .iso8601)
         let seconds = Int(date?.timeIntervalSince1970 ?? 0)
+        var options: [String: JSONValue] = ["ioengine": "io_uring"]
+        // Of a backend's own storage nobody here knows.
+        if let storage = host.storage { options["direct"] = storage.direct ? "1" : "0" }
         var output: [String: JSONValue] = [
             "fio version": "perfbench", "timestamp": .integer(seconds),
             "timestamp_ms": .integer(seconds * 1000), "time": .string(host.date),
-            "global options": ["ioengine": "io_uring", "direct": directText],
+            "global options": .object(options),
             "jobs": .array(runs.map { $0.fioJob(error: error) }),
         ]
         if interrupted { output["interrupted"] = .boolean(true) }
@@ -20,7 +24,6 @@ extension Report where Run == BlockRun {
         return .object(output)
     }
 
-    private var directText: JSONValue { host.storage?.direct ?? false ? "1" : "0" }
     private var error: Int32 { interrupted ? EINTR : failure != nil ? EIO : 0 }
 }
 
@@ -30,7 +33,8 @@ extension BlockRun {
         let busy = Self.fioDirection(self)
         var job: [String: JSONValue] = [
             "jobname": .string(labels.map(\.value).joined(separator: "-")),
-            "groupid": 0, "error": .integer(Int(error)),
+            "groupid": 0, "total_err": .integer(errors),
+            "error": .integer(Int(error != 0 || errors == 0 ? error : EIO)),
             "elapsed": .integer(Int(seconds.rounded(.up))),
             "job options": [
                 "rw": .string(rw.rawValue), "bs": .string("\(blockBytes)"),

@@ -2,7 +2,8 @@ extension Report where Run == BlockRun {
     /// The report for a person: every case, its paths under each other, ratios to `direct`.
     var readable: ReportText {
         ReportText(
-            warnings: warnings, heading: heading, tables: runs.isEmpty ? [] : [table],
+            warnings: warnings + errorWarnings, heading: heading,
+            tables: runs.isEmpty ? [] : [table],
             remarks: remarks)
     }
 
@@ -34,6 +35,12 @@ extension Report where Run == BlockRun {
             former = name
         }
         return table
+    }
+
+    private var errorWarnings: [String] {
+        runs.filter { $0.errors > 0 }.map {
+            "\($0.errors) requests failed, \($0.laneName), \($0.caseName): its figures are of the others only."
+        }
     }
 
     private var heading: [String] {

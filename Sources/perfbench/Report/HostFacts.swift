@@ -1,3 +1,4 @@
+import CLinux
 import FoundationEssentials
 import Glibc
 import SharedMemory
@@ -51,7 +52,7 @@ struct HostFacts: Codable {
     /// What a page says of it.
     var facts: [(name: String, value: String)] {
         var facts = [
-            ("Processor", "\(cpu), \(processors) online"), ("Kernel", "Linux \(kernel)"),
+            ("Processor", "\(cpu), \(processors) to run on"), ("Kernel", "Linux \(kernel)"),
             ("Date", date), ("Commit", commit ?? "unknown"),
             (
                 "Guest memory", "\(ByteSize(guestMemoryBytes)) in \(guestPages) pages"
@@ -71,7 +72,12 @@ struct HostFacts: Codable {
             + (commit.map { ", commit \($0.prefix(12))" } ?? "")
     }
 
-    static var processorCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+    /// The processors that this process may use: affinities and cpusets leave it some of those online.
+    static var processorCount: Int {
+        let count = Int(clinux_processor_count())
+        // Where there are more than a set has room for.
+        return count > 0 ? count : sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    }
     static var kernelName: String { SystemFiles().line("/proc/sys/kernel/osrelease") ?? "unknown" }
     static var cpuName: String {
         SystemFiles().field("model name", of: "/proc/cpuinfo") ?? "unknown"

@@ -41,6 +41,8 @@ extension Report where Run: ReportedRun {
     }
 
     /// A line for each measure of each run: what distinguishes the run, the measure, its value and interval.
+    ///
+    /// Where nothing was measured before the end, one line says so, by a measure `incomplete`.
     var csv: String {
         let labels = runs.first?.labels.map(\.key) ?? []
         var lines = [
@@ -54,13 +56,16 @@ extension Report where Run: ReportedRun {
                 lines.append(start + [measure.name, "\(measure.value)"] + interval + end)
             }
         }
+        if runs.isEmpty, !isComplete {
+            lines.append([Run.workloadName, "incomplete", "1", "", "", "0", "false"])
+        }
         return lines.map { $0.map(\.csvField).joined(separator: ",") + "\n" }.joined()
     }
 
     /// Benchmarks by name, their measures by name (https://bencher.dev/docs/reference/bencher-metric-format/).
     ///
     /// The format has no place for what a report as a whole is, so that it ended early is a measure,
-    /// `incomplete`, which is there only then.
+    /// `incomplete`, which is there only then; of a benchmark by the workload's name where there is none.
     var bencher: [String: [String: BencherMetric]] {
         var benchmarks: [String: [String: BencherMetric]] = [:]
         for run in runs {
@@ -70,8 +75,13 @@ extension Report where Run: ReportedRun {
                 metrics[measure.name] = BencherMetric(
                     value: measure.value, lowerValue: measure.low, upperValue: measure.high)
             }
-            if !isComplete { metrics["incomplete"] = BencherMetric(value: 1) }
             benchmarks[name] = metrics
+        }
+        if !isComplete {
+            if runs.isEmpty { benchmarks[Run.workloadName] = [:] }
+            for name in benchmarks.keys {
+                benchmarks[name]?["incomplete"] = BencherMetric(value: 1)
+            }
         }
         return benchmarks
     }

@@ -10,6 +10,10 @@ protocol ReportedRun: Codable {
     /// How many rounds that is of.
     var rounds: Int { get }
 
+    /// Whether its numbers are such as figures and formats can be made of; those of a file that was damaged
+    /// or edited may not be.
+    var isSound: Bool { get }
+
     /// Whether a ratio has this run on its left side.
     func isNumerator(of ratio: Ratio) -> Bool
     /// Whether a floor is that of this run's copies.
@@ -79,6 +83,12 @@ extension Report where Run: ReportedRun {
         return count < 6
             ? "Medians over \(count) rounds, and their range, for want of rounds."
             : "Medians over \(count) rounds; intervals cover the true ones with 95 % confidence."
+    }
+
+    /// Whether figures and formats can be made of it (``ReportedRun/isSound``).
+    var isSound: Bool {
+        (host.storage?.bytes ?? 0) <= Int.max && runs.allSatisfy(\.isSound)
+            && ratios.allSatisfy(\.isSound)
     }
 
     /// Whether everything that was planned was measured.

@@ -1,9 +1,9 @@
 /// How much memory can be had without taking it from anybody.
 enum AvailableMemory {
-    /// The system's estimate, or what the control group of this process has left where that is less.
+    /// The system's estimate, or what the control groups of this process have left where that is less.
     static func byteCount(_ files: SystemFiles = SystemFiles()) -> Int? {
-        let candidates = [system(files), controlGroup(files)].compactMap { $0 }
-        return candidates.min()
+        let groups = files.controlGroups.map { controlGroup($0, files) }
+        return ([system(files)] + groups).compactMap { $0 }.min()
     }
 
     /// `MemAvailable` of `proc_meminfo(5)`.
@@ -13,8 +13,8 @@ enum AvailableMemory {
     }
 
     /// `memory.max` less `memory.current` of a version 2 control group.
-    private static func controlGroup(_ files: SystemFiles) -> Int? {
-        guard let group = files.controlGroup, let limit = files.number(group + "/memory.max"),
+    private static func controlGroup(_ group: String, _ files: SystemFiles) -> Int? {
+        guard let limit = files.number(group + "/memory.max"),
             let current = files.number(group + "/memory.current")
         else { return nil }
         return max(limit - current, 0)

@@ -1,4 +1,6 @@
+import CLinux
 import CommandSupport
+import FoundationEssentials
 import Glibc
 import SharedMemory
 import SystemPackage
@@ -15,33 +17,63 @@ final class ScratchFile {
 
     static let defaultByteCount = 512 << 20
 
-    /// Beside the build.
-    static var defaultDirectory: FilePath { Programs.directory }
+    /// Where temporary files may be: where the user says, here, and where the system keeps large ones.
+    static var places: [FilePath] {
+        [
+            TemporaryDirectory.chosen, FilePath(FileManager.default.currentDirectoryPath),
+            "/var/tmp",
+        ].compactMap { $0 }
+    }
 
-    /// - Parameter directory: where the file is to be, on a file system with as much room.
+    /// The first of some places that this process may write to; one in memory only where no other is.
+    static func directory(of places: [FilePath] = places) -> FilePath? {
+        // SAFETY: the string lives for the call.
+        let writable = places.filter { unsafe access($0.string, W_OK | X_OK) == 0 }
+        // SAFETY: likewise.
+        return writable.first { unsafe clinux_is_in_memory($0.string) == 0 } ?? writable.first
+    }
+
+    /// - Parameter places: of which ``directory(of:)`` is taken.
+    /// - Throws: status 73 where the file cannot be made, or has no room.
     init(
-        directory: FilePath = defaultDirectory, byteCount: Int = defaultByteCount
-    ) throws {
+        in places: [FilePath] = places, byteCount: Int = defaultByteCount
+    ) throws(CommandFailure) {
         self.byteCount = byteCount
+        guard let directory = Self.directory(of: places) else {
+            throw CommandFailure(.cannotCreate, "\(Self.lack(of: places)); \(Self.advice)")
+        }
+        descriptor = try Self.open(in: directory)
+        do throws(SystemCallError) {
+            try fill()
+        } catch {
+            guard error.errno == .noSpace else { throw CommandFailure(error) }
+            throw CommandFailure(
+                .cannotCreate,
+                "\(directory) has no room for a temporary file of \(ByteSize(byteCount)); \(Self.advice)"
+            )
+        }
+    }
+
+    /// That there is no place for temporary files.
+    static func lack(of places: [FilePath]) -> String {
+        "no temporary file can be created in \(places.map(\.string).joined(separator: ", "))"
+    }
+
+    /// What to do where there is none, or too little.
+    static let advice = "set TMPDIR to a directory with room for it"
+
+    private static func open(in directory: FilePath) throws(CommandFailure) -> FileDescriptor {
         do {
             let name = directory.appending("perfbench-\(getpid()).tmp")
-            descriptor = try FileDescriptor.open(
+            let descriptor = try FileDescriptor.open(
                 name, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
                 permissions: .ownerReadWrite)
             // SAFETY: the string lives for the call.
             _ = unsafe name.withPlatformString { unsafe unlink($0) }
+            return descriptor
         } catch {
             throw CommandFailure(
-                .cannotCreate,
-                "no temporary file can be created in \(directory) (\(error)); name one with --file")
-        }
-        do {
-            try fill()
-        } catch let error as SystemCallError where error.errno == .noSpace {
-            throw CommandFailure(
-                .cannotCreate,
-                "\(directory) has no room for a temporary file of \(ByteSize(byteCount)); "
-                    + "name a file elsewhere with --file")
+                .cannotCreate, "\(lack(of: [directory])) (\(error)); \(advice)")
         }
     }
 
@@ -49,7 +81,7 @@ final class ScratchFile {
         try? descriptor.close()
     }
 
-    private func fill() throws {
+    private func fill() throws(SystemCallError) {
         let piece = try HostMemory.anonymous(byteCount: 1 << 20)
         var random = SplitMix64(seed: 1)
         var offset = 0

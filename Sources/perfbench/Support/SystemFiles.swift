@@ -41,8 +41,16 @@ struct SystemFiles {
         ((try? FileManager.default.contentsOfDirectory(atPath: root + path)) ?? []).sorted()
     }
 
-    /// Where this process's version 2 control group is.
-    var controlGroup: String? {
-        field("0::", of: "/proc/self/cgroup").map { "/sys/fs/cgroup" + $0 }
+    /// Where this process's version 2 control group is, and those that it is in, up to the root: the limits
+    /// of each hold. None where the controllers are those of version 1.
+    var controlGroups: [String] {
+        let root = "/sys/fs/cgroup"
+        guard text(root + "/cgroup.controllers") != nil,
+            let path = field("0::", of: "/proc/self/cgroup")
+        else { return [] }
+        let names = path.split(separator: "/")
+        return (0...names.count).reversed().map { count in
+            ([root] + names.prefix(count).map { String($0) }).joined(separator: "/")
+        }
     }
 }
