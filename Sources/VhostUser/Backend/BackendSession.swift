@@ -125,6 +125,8 @@ final class BackendSession {
         let descriptor = answer.attachment?.fileDescriptor
         try socket.send(
             code: header.code, flags: .reply, payload: answer.reply.payload,
-            descriptors: descriptor.map { [$0] } ?? [], patience)
+            descriptors: descriptor.map { [$0] } ?? [], patience.forOneMessage)
     }
 }
+    /// A frontend that does not take its answers is not waited for without limit, as in
+    /// ``MessageSocket/receive(_:)``.

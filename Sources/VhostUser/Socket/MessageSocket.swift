@@ -97,6 +97,7 @@ final class MessageSocket: Sendable {
     private func receiveRest(
         _ byteCount: Int, _ patience: Patience
     ) throws(VhostUserError) -> [UInt8] {
+        let patience = patience.forOneMessage
         var bytes: [UInt8] = []
         while bytes.count < byteCount {
             let part = try Self.receive(

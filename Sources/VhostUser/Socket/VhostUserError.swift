@@ -8,7 +8,7 @@ public enum VhostUserError: Error, Equatable, Sendable {
     case closed
     /// The peer closed the connection in the midst of a message.
     case truncated
-    /// The peer did not answer in time.
+    /// The peer did not answer in time, or not go on with a message.
     case timedOut
     /// The peer sent what the protocol does not have.
     case malformed(MalformedMessage)
@@ -38,7 +38,7 @@ extension VhostUserError: CustomStringConvertible {
         case .stopped: "stopped"
         case .closed: "the peer closed the connection"
         case .truncated: "the peer closed the connection in the midst of a message"
-        case .timedOut: "the peer did not answer in time"
+        case .timedOut: "the peer kept this end waiting too long"
         case .malformed(let fault): "malformed message: \(fault)"
         case .refused(let code, let refusal): "\(code) refused: \(refusal)"
         case .failed(let code): "the backend failed at \(code)"
