@@ -120,8 +120,8 @@ static inline int csocket_peer(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? credentials.process : -1;
 }
 
-// Whether `fd` is connected to the path at which `socket` was accepted. Sockets without a name (of
-// socketpair(2)) are not known to be.
+// Whether `fd` is connected to the name of `socket`: to the path at which that was accepted. Where it has
+// none (socketpair(2)) it gets one that is nobody else's (unix(7), autobind).
 static inline int csocket_leads_to(int fd, int socket) {
     struct sockaddr_un ours, peers;
     socklen_t our_length = sizeof ours, peer_length = sizeof peers;
@@ -132,3 +132,6 @@ static inline int csocket_leads_to(int fd, int socket) {
            our_length > sizeof(sa_family_t) && our_length == peer_length &&
            memcmp(&ours, &peers, sizeof ours) == 0;
 }
+    ours.sun_family = AF_UNIX;
+    // Changes nothing where there is a name.
+    (void)bind(socket, (const struct sockaddr *)&ours, sizeof(sa_family_t));

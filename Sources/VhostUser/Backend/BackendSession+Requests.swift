@@ -86,7 +86,7 @@ extension BackendSession {
         let unoffered = features.subtracting(backend.protocolFeatures)
         guard unoffered.isEmpty else { throw .unofferedFeatures(unoffered.rawValue) }
         protocolFeatures = features
-        backend.setFrontend(channel: channel, protocolFeatures: features)
+        backend.setProtocolFeatures(features)
     }
 
     private func setLog(
@@ -113,11 +113,10 @@ extension BackendSession {
             throw .channelToItself
         }
         do {
-            channel = try BackendChannel(adopting: descriptor)
+            backend.setChannel(try BackendChannel(adopting: descriptor))
         } catch {
             throw .system(SystemCallError("getsockopt", .notSocket))
         }
-        backend.setFrontend(channel: channel, protocolFeatures: protocolFeatures)
     }
 
     private func configuration(_ part: ConfigurationPart) -> Reply {

@@ -17,7 +17,6 @@ final class BackendSession {
     var rings: [Ring]
     var inflight: InflightMemory?
     var log: DirtyLog?
-    var channel: BackendChannel?
     var status: UInt8 = 0
 
     /// The requests whose failure was logged; `nil` stands for those without a name.
@@ -48,9 +47,22 @@ final class BackendSession {
     func run() -> VhostUserError {
         defer { end() }
         do {
-            while true { try answer(try socket.receive(patience)) }
+            while true {
+                try waitForMessage()
+                try answer(try socket.receive(patience))
+            }
         } catch {
             return error
+        }
+    }
+
+    /// Waits for a message, and gives the channel up where anything comes on it meanwhile, or it ends. What
+    /// lies there unread may hold the other end of this connection, whose end would never be seen.
+    private func waitForMessage() throws(VhostUserError) {
+        while let channel = backend.channel,
+            try socket.waitForMessage(or: channel.socket, patience)
+        {
+            backend.giveUpUnlessQuiet(channel)
         }
     }
 
@@ -121,6 +133,8 @@ final class BackendSession {
         try reply(header, Answer(reply: .number(1)))
     }
 
+    /// A frontend that does not take its answers is not waited for without limit, as in
+    /// ``MessageSocket/receive(_:)``.
     private func reply(_ header: MessageHeader, _ answer: Answer) throws(VhostUserError) {
         let descriptor = answer.attachment?.fileDescriptor
         try socket.send(
@@ -128,5 +142,3 @@ final class BackendSession {
             descriptors: descriptor.map { [$0] } ?? [], patience.forOneMessage)
     }
 }
-    /// A frontend that does not take its answers is not waited for without limit, as in
-    /// ``MessageSocket/receive(_:)``.

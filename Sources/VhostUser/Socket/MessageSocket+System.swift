@@ -77,8 +77,9 @@ extension MessageSocket {
     ///
     /// - Throws: `stopped`, `timedOut`, or `system`.
     static func wait(
-        for socket: FileDescriptor, events: Int16, _ patience: Patience
-    ) throws(VhostUserError) {
+        for socket: FileDescriptor, events: Int16, or other: FileDescriptor? = nil,
+        _ patience: Patience
+    ) throws(VhostUserError) -> Bool {
         var patience = patience
         var isProlonged = false
         // A descriptor of -1 is passed over.
@@ -89,6 +90,7 @@ extension MessageSocket {
         ]
         while true {
             let ready = unsafe entries.withUnsafeMutableBufferPointer {
+            pollfd(fd: other?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
                 // SAFETY: the buffer has as many entries as are named.
                 unsafe poll($0.baseAddress, nfds_t($0.count), patience.timeoutMilliseconds)
             }
@@ -101,7 +103,7 @@ extension MessageSocket {
                 guard !isProlonged, let more = patience.afterStandstill else { throw .timedOut }
                 (patience, isProlonged) = (more, true)
             } else {
-                return
+                return entries[2].revents != 0
             }
         }
     }
@@ -122,8 +124,7 @@ extension MessageSocket {
         }
     }
 
-    /// Whether a socket is connected to the path at which this one was accepted, as its other end is.
-    /// Of sockets without a name it cannot be told.
+    /// Whether a socket is the other end of this one, or of another that was accepted at the same path.
     func isReached(by socket: FileDescriptor) -> Bool {
         csocket_leads_to(socket.rawValue, fileDescriptor.rawValue) != 0
     }

@@ -26,7 +26,7 @@ public enum VhostUserError: Error, Equatable, Sendable {
     case unreachableRing
     /// Somebody serves that path, or something other than a socket is there.
     case pathInUse(String)
-    /// The descriptor is no stream socket of the Unix domain.
+    /// The descriptor is no stream socket of the Unix domain, or it listens where a connection is wanted.
     case notASocket
     /// A system call failed.
     case system(SystemCallError)

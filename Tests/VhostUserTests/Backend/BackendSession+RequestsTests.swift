@@ -1,3 +1,4 @@
+import Glibc
 import SharedMemory
 import SystemPackage
 import Testing
@@ -267,3 +268,54 @@ import Virtqueue
         #expect(openDescriptorCount(of: event.fileDescriptor) == 1)
     }
 }
+    @Test func answersAreNotTakenForWhatNobodyAskedFor() throws {
+        let stand = try BackendStand()
+        let channel = try stand.negotiated().openBackendChannel()
+        let backend = stand.backend
+        for _ in 0..<200 {
+            let notification = BackgroundThread {
+                backend.notifyConfigurationChange(acknowledgedWithin: 10_000)
+            }
+            try channel.receive(timeoutMilliseconds: 10_000) { _ in true }
+            #expect(notification.join())
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func channelWithWhatNobodyAskedForOrThatHasEndedIsGivenUp(hasEnded: Bool) throws {
+        let stand = try BackendStand()
+        #expect(try stand.send(.setProtocolFeatures(.all)) == 0)
+        let (own, theirs) = try MessageSocket.makePair()
+        #expect(try stand.send(.setBackendChannel, [theirs.fileDescriptor]) == 0)
+        #expect(stand.backend.notifyConfigurationChange())
+        if hasEnded {
+            shutdownBoth(own)
+        } else {
+            try own.send(code: 1, flags: .reply, payload: Reply.number(0).payload, .short)
+        }
+        for _ in 0..<1000 where openDescriptorCount(of: theirs.fileDescriptor) > 1 { usleep(5000) }
+        #expect(openDescriptorCount(of: theirs.fileDescriptor) == 1)
+        #expect(!stand.backend.notifyConfigurationChange())
+        // Features that are set anew do not bring it back.
+        #expect(try stand.send(.setProtocolFeatures(.all)) == 0)
+        #expect(!stand.backend.notifyConfigurationChange())
+        extendLifetime(own)
+    }
+
+    @Test func channelThatListensOrLeadsBackIsRefused() throws {
+        let stand = try BackendStand()
+        #expect(try stand.send(.setProtocolFeatures(.all)) == 0)
+        let socket = try #require(stand.socket)
+        #expect(try stand.send(.setBackendChannel, [socket.fileDescriptor]) == 1)
+        let path = FilePath("/tmp/bounce-test-\(UInt64.random(in: .min ... .max)).sock")
+        let listener = try MessageSocket.makeSocket()
+        defer {
+            try? listener.close()
+            _ = unsafe unlink(path.string)
+        }
+        try MessageSocket.attach(listener, to: path, listening: true)
+        #expect(listen(listener.rawValue, 1) == 0)
+        #expect(try stand.send(.setBackendChannel, [listener]) == 1)
+        #expect(!stand.backend.notifyConfigurationChange())
+    }
+
