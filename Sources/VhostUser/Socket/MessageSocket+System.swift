@@ -75,7 +75,10 @@ extension MessageSocket {
 
     /// Waits until a socket is ready.
     ///
+    /// - Parameter other: a connection beside it, for anything that comes on it, or its end.
+    /// - Returns: whether the other one is ready, too or alone.
     /// - Throws: `stopped`, `timedOut`, or `system`.
+    @discardableResult
     static func wait(
         for socket: FileDescriptor, events: Int16, or other: FileDescriptor? = nil,
         _ patience: Patience
@@ -87,10 +90,10 @@ extension MessageSocket {
             pollfd(fd: socket.rawValue, events: events, revents: 0),
             pollfd(
                 fd: patience.stop?.fileDescriptor.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: other?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
         ]
         while true {
             let ready = unsafe entries.withUnsafeMutableBufferPointer {
-            pollfd(fd: other?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
                 // SAFETY: the buffer has as many entries as are named.
                 unsafe poll($0.baseAddress, nfds_t($0.count), patience.timeoutMilliseconds)
             }
@@ -154,6 +157,15 @@ extension MessageSocket {
             throw .notASocket
         }
         return value
+    }
+
+    /// Keeps connections that wait at a listening socket from being sent descriptors: what nobody has received yet
+    /// may hold the other end of the connection that is served, whose end would never be seen.
+    ///
+    /// - Returns: whether the kernel can (Linux 6.16).
+    @discardableResult
+    static func refuseDescriptorsOfWaiting(at listener: FileDescriptor) -> Bool {
+        csocket_pass_rights(listener.rawValue, 0) == 0
     }
 
     /// Takes a connection that is waiting; `nil` where there is none after all, or the system has no
