@@ -1,5 +1,6 @@
 import SharedMemory
 import TestSupport
+import SystemPackage
 import Testing
 import Virtqueue
 
@@ -184,14 +185,16 @@ struct TapTests {
         let device = NetDevice(.tap(tap))
         #expect(device.canAnnounce && !NetDevice(.loopback).canAnnounce)
         // The interface is down: nobody is told, and nothing else happens.
-        device.announce(testFrameSender)
+        try device.announce(testFrameSender)
         try tap.setUp(true)
         let socket = try PacketSocket(interface: tap.name)
-        device.announce(testFrameSender)
+        try device.announce(testFrameSender)
         #expect(socket.receive() == announcementOfTests)
         var bench = try NetDeviceBench(device)
         try bench.start()
-        device.announce(testFrameSender)
+        #expect(throws: SystemCallError("write", .ioError)) {
+            try device.announce(testFrameSender)
+        }
         #expect(socket.receive() == announcementOfTests)
         bench.send(testFrame(100, seed: 1))
         #expect(socket.receive() == testFrame(100, seed: 1))

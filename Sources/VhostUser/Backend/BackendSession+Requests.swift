@@ -49,7 +49,7 @@ extension BackendSession {
                 description, isPacked: features.contains(.packedRing), device: device,
                 &descriptors)
             try reconfigure { self.inflight = inflight }
-        case .announce(let address): device.announce(address)
+        case .announce(let address): try announce(address)
         case .setMTU(let mtu):
             guard let most = device.mtuMax, mtu <= most else { throw .mtu(mtu) }
         case .resetDevice: resetDevice()
@@ -116,6 +116,14 @@ extension BackendSession {
             backend.setChannel(try BackendChannel(adopting: descriptor))
         } catch {
             throw .system(SystemCallError("getsockopt", .notSocket))
+        }
+    }
+
+    private func announce(_ address: MACAddress) throws(RequestRefusal) {
+        do throws(SystemCallError) {
+            try device.announce(address)
+        } catch {
+            throw .announcement(error)
         }
     }
 

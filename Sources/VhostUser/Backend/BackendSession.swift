@@ -123,14 +123,15 @@ final class BackendSession {
     }
 
     /// Tells the frontend of a failure, if it has asked for that. If not, it would go on as if all
-    /// were well: the connection is closed.
+    /// were well: the connection is closed, save where what has failed is nothing to go by.
     private func fail(_ header: MessageHeader, _ error: VhostUserError) throws(VhostUserError) {
         let code = FrontendRequest.Code(rawValue: header.code)
-        guard isAcknowledged(header), code?.hasReply != true else { throw error }
+        let isAsked = isAcknowledged(header) && code?.hasReply != true
+        guard isAsked || error.isHarmless else { throw error }
         if loggedFailures.insert(code).inserted {
             backend.logger.warning("\(error)")
         }
-        try reply(header, Answer(reply: .number(1)))
+        if isAsked { try reply(header, Answer(reply: .number(1))) }
     }
 
     /// A frontend that does not take its answers is not waited for without limit, as in
@@ -140,5 +141,13 @@ final class BackendSession {
         try socket.send(
             code: header.code, flags: .reply, payload: answer.reply.payload,
             descriptors: descriptor.map { [$0] } ?? [], patience.forOneMessage)
+    }
+}
+
+extension VhostUserError {
+    /// Whether a frontend that does not hear of it is none the worse: its driver works all the same, and
+    /// can be announced again.
+    fileprivate var isHarmless: Bool {
+        if case .refused(_, .announcement) = self { true } else { false }
     }
 }

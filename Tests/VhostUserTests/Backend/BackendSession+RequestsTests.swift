@@ -133,6 +133,24 @@ import Virtqueue
         #expect(throws: VhostUserError.notNegotiated(.announcement)) { try other.announce(address) }
     }
 
+    @Test func announcementThatFailsIsLoggedOnceAndCostsNoConnection() throws {
+        let log = LineLog()
+        let stand = try BackendStand(logger: log.logger)
+        let frontend = try stand.negotiated()
+        stand.device.failAnnouncements()
+        for _ in 0..<3 {
+            #expect(throws: VhostUserError.failed(.announce)) {
+                try frontend.announce(MACAddress(rawValue: 0x5254_0012_3456))
+            }
+        }
+        // Frontends do not ask to be told: theirs is a driver that has moved, and is to go on.
+        let request = FrontendRequest.announce(MACAddress(rawValue: 0x5254_0012_3456))
+        try #require(stand.socket).send(
+            code: request.code.rawValue, flags: [], payload: request.payload, .short)
+        #expect(try frontend.queueCountMax() == 4)
+        #expect(log.lines.count { $0.contains("was not announced") } == 1, "\(log.lines)")
+    }
+
     @Test func logIsHandedToQueuesWhileItIsWanted() throws {
         let stand = try BackendStand()
         let guest = try GuestMemory()
@@ -260,14 +278,6 @@ import Virtqueue
         }
     }
 
-    @Test func channelThatIsNoSocketIsRefused() throws {
-        let stand = try BackendStand()
-        #expect(try stand.send(.setProtocolFeatures(.all)) == 0)
-        let event = try EventDescriptor()
-        #expect(try stand.send(.setBackendChannel, [event.fileDescriptor]) != 0)
-        #expect(openDescriptorCount(of: event.fileDescriptor) == 1)
-    }
-}
     @Test func answersAreNotTakenForWhatNobodyAskedFor() throws {
         let stand = try BackendStand()
         let channel = try stand.negotiated().openBackendChannel()
@@ -319,3 +329,11 @@ import Virtqueue
         #expect(!stand.backend.notifyConfigurationChange())
     }
 
+    @Test func channelThatIsNoSocketIsRefused() throws {
+        let stand = try BackendStand()
+        #expect(try stand.send(.setProtocolFeatures(.all)) == 0)
+        let event = try EventDescriptor()
+        #expect(try stand.send(.setBackendChannel, [event.fileDescriptor]) != 0)
+        #expect(openDescriptorCount(of: event.fileDescriptor) == 1)
+    }
+}
