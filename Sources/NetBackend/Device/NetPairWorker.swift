@@ -24,8 +24,8 @@ final class NetPairWorker: Sendable {
     private let wake: EventDescriptor
     /// Wakes who waits for the answer.
     private let answered: EventDescriptor
-    /// Held while something is asked.
-    private let asking = Mutex(())
+    /// What the pair has done, once the thread has ended. Held while something is asked.
+    private let asking = Mutex<NetPairStatistics?>(nil)
     private let thread = Mutex<WorkerThread?>(nil)
     private let label: String
 
@@ -61,31 +61,43 @@ final class NetPairWorker: Sendable {
 
     /// Has the thread do something, and waits for it.
     func ask(_ request: NetRequest) -> NetAnswer {
-        asking.withLock { _ in
-            shared.withLock { $0.request = request }
-            // Pairs with the thread's load: it sees the request.
-            isAsked.store(true, ordering: .releasing)
-            wake.signal()
-            return waitForAnswer()
+        asking.withLock { final in
+            final == nil ? perform(request) : .refused(.unavailable)
         }
     }
 
     /// What the pair has done.
     var statistics: NetPairStatistics {
-        guard case .statistics(let statistics) = ask(.statistics) else {
-            return NetPairStatistics()
-        }
-        return statistics
+        asking.withLock { $0 ?? result(of: .statistics) }
     }
 
     /// Ends the thread.
     ///
     /// - Returns: what the pair has done.
     func end() -> NetPairStatistics {
-        let statistics = statistics
-        _ = ask(.end)
+        // Nobody may ask a thread that is gone.
+        let statistics = asking.withLock { final in
+            let statistics = result(of: .end)
+            final = statistics
+            return statistics
+        }
         join()
         return statistics
+    }
+
+    private func result(of request: NetRequest) -> NetPairStatistics {
+        guard case .statistics(let statistics) = perform(request) else {
+            return NetPairStatistics()
+        }
+        return statistics
+    }
+
+    private func perform(_ request: NetRequest) -> NetAnswer {
+        shared.withLock { $0.request = request }
+        // Pairs with the thread's load: it sees the request.
+        isAsked.store(true, ordering: .releasing)
+        wake.signal()
+        return waitForAnswer()
     }
 
     private func waitForAnswer() -> NetAnswer {
@@ -122,6 +134,7 @@ extension NetPairWorker {
             answer(.done)
             serve(&pair, state, AdaptivePoll(limitMicroseconds: pollMicroseconds), logger)
             pair.end()
+            answer(.statistics(pair.totalStatistics))
         } catch {
             answer(.refused(.system(error)))
         }
@@ -177,7 +190,6 @@ extension NetPairWorker {
         case .statistics:
             answer(.statistics(pair.totalStatistics))
         case .end:
-            answer(.done)
             return false
         }
         return true
