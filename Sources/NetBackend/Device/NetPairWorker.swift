@@ -154,7 +154,7 @@ extension NetPairWorker {
                     try pair.waitForWork(&poll) { isAsked.load(ordering: .relaxed) }
                 }
             } catch {
-                logger.error("\(label): a queue stopped: \(error)")
+                // Who is told of a fault says so as often as it likes.
                 do throws(SystemCallError) {
                     try pair.fail(error)
                 } catch {

@@ -172,7 +172,9 @@ struct TapPort: NetPort, ~Copyable {
         // EBADFD: the interface was deleted, and only this descriptor is left of it.
         if completion.result == -Self.goneErrno, !isGone {
             isGone = true
-            logger.error("TAP device \(device.name) is gone: frames go nowhere from now on")
+            if device.noteLoss() {
+                logger.error("TAP device \(device.name) is gone: frames go nowhere from now on")
+            }
             followLink()
         }
     }
