@@ -175,7 +175,7 @@ let package = Package(
             name: "NetBackendTests",
             dependencies: [
                 "NetBackend", "SharedMemory", "Uring", "Virtqueue", "AllocationCounter",
-                "TestSupport", system, containers,
+                "TestSupport", system, logging, containers,
             ],
             swiftSettings: swiftSettings),
         .testTarget(

@@ -105,11 +105,13 @@ extension NetPair where Port: ~Copyable {
             if queue.isReady { _ = queue.queue.enableKicks() }
             statistics.commandCount += queue.commandCount
             statistics.refusedCommandCount += queue.refusedCommandCount
-            return queue.queue.position
+            let position = queue.queue.position
+            if port.underWayCount > 0 { abandoned = consume queue }
+            return position
         }
     }
 
-    /// Waits until no frame of the transmit queue is under way.
+    /// Waits until no frame of the transmit queue is under way, as long as the ring lets itself be waited in.
     private mutating func settle() {
         var none: ReceiveQueue?
         while port.underWayCount > 0 {

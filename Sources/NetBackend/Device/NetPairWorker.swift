@@ -166,9 +166,10 @@ extension NetPairWorker {
 
     /// Answers a request.
     ///
-    /// - Returns: false where the thread is to end.
+    /// - Parameter isBroken: whether nothing can be started any more.
+    /// - Returns: false where the thread is to end, with that request unanswered.
     private func obey<Port: NetPort & ~Copyable>(
-        _ pair: inout NetPair<Port>, _ state: NetState
+        _ pair: inout NetPair<Port>, _ state: NetState, isBroken: Bool = false
     ) -> Bool {
         // The request is under the lock; whoever asks waits for the answer, so there is no other one.
         isAsked.store(false, ordering: .relaxed)
@@ -177,6 +178,7 @@ extension NetPairWorker {
         switch request {
         case .start(let side, let setup):
             do throws(QueueStartFailure) {
+                guard !isBroken else { throw .unavailable }
                 try pair.start(side, setup, state: state)
                 answer(.done)
             } catch {
@@ -195,7 +197,7 @@ extension NetPairWorker {
         return true
     }
 
-    /// What is left where the system refuses to go on: queues can be stopped.
+    /// What is left where the system refuses to go on: queues can be stopped, and none started.
     private func standStill<Port: NetPort & ~Copyable>(
         _ pair: inout NetPair<Port>, _ state: NetState, _ error: SystemCallError, _ logger: Logger
     ) {
@@ -204,7 +206,9 @@ extension NetPairWorker {
         while true {
             _ = wake.wait()
             // Pairs with `ask`.
-            if isAsked.load(ordering: .acquiring), !obey(&pair, state) { return }
+            if isAsked.load(ordering: .acquiring), !obey(&pair, state, isBroken: true) {
+                return
+            }
         }
     }
 }
