@@ -11,6 +11,7 @@ extension NetPair where Port: ~Copyable {
         switch side {
         case .receive:
             receive = try ReceiveQueue(setup)
+            statistics.receive.leftOverCount += port.forgetFrames()
             port.beganReceiving(setup.configuration.features)
         case .transmit: transmit = try TransmitQueue(setup, mtu: Int(state.configuration.mtu))
         case .control: control = try ControlQueue(setup, state: state)
@@ -72,7 +73,11 @@ extension NetPair where Port: ~Copyable {
         ring.endWatch(.request)
         ring.endWatch(.link)
         port.end(&ring)
-        ring.ring.drain()
+        while ring.ring.outstandingCount > 0 {
+            do { try ring.enter(minimumCompletionCount: 1) } catch { break }
+            collect()
+        }
+        statistics.receive.leftOverCount += port.forgetFrames()
     }
 
     /// Ends what is under way of a queue and what is watched for it, and takes in what it has done.
@@ -99,15 +104,15 @@ extension NetPair where Port: ~Copyable {
             guard var queue = transmit.take() else { return nil }
             if queue.isReady { _ = queue.queue.enableKicks() }
             statistics.transmit.add(queue.statistics)
-            return queue.queue.position
+            let position = queue.queue.position
+            if port.underWayCount > 0 { abandoned = consume queue }
+            return position
         case .control:
             guard var queue = control.take() else { return nil }
             if queue.isReady { _ = queue.queue.enableKicks() }
             statistics.commandCount += queue.commandCount
             statistics.refusedCommandCount += queue.refusedCommandCount
-            let position = queue.queue.position
-            if port.underWayCount > 0 { abandoned = consume queue }
-            return position
+            return queue.queue.position
         }
     }
 
