@@ -182,7 +182,7 @@ let package = Package(
             name: "GuestDriverTests",
             dependencies: [
                 "GuestDriver", "BlockBackend", "NetBackend", "SwiotlbPool", "SharedMemory", "Uring",
-                "Virtqueue", "AllocationCounter", "TestSupport", system,
+                "Virtqueue", "AllocationCounter", "TestSupport", system, containers,
             ],
             swiftSettings: swiftSettings),
         .testTarget(
