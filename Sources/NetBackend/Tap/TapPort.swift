@@ -196,7 +196,8 @@ struct TapPort: NetPort, ~Copyable {
 
     /// Takes in the state of the interface.
     private func followLink() {
-        state.setLink(isUp: !isGone && device.isUp)
+        let (isGone, device) = (isGone, device)
+        state.followLink { !isGone && device.isUp }
     }
 
     var hasOperations: Bool { underWayCount > 0 || reads.isWaiting }
