@@ -175,14 +175,14 @@ let package = Package(
             name: "NetBackendTests",
             dependencies: [
                 "NetBackend", "SharedMemory", "Uring", "Virtqueue", "AllocationCounter",
-                "TestSupport", system, containers,
+                "TestSupport", system, logging, containers,
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "GuestDriverTests",
             dependencies: [
                 "GuestDriver", "BlockBackend", "NetBackend", "SwiotlbPool", "SharedMemory", "Uring",
-                "Virtqueue", "AllocationCounter", "TestSupport", system,
+                "Virtqueue", "AllocationCounter", "TestSupport", system, containers,
             ],
             swiftSettings: swiftSettings),
         .testTarget(

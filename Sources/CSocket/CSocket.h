@@ -14,6 +14,7 @@
 
 // The most descriptors that one message takes along.
 enum { csocket_descriptors_max = 8 };
+enum { csocket_so_passrights = 83 };
 
 // recvmsg(2) without waiting, on a stream socket. The descriptors that came along, closed on exec,
 // are stored to `descriptors`, which has room for `*count` of them, and `*count` says how many there
@@ -107,9 +108,17 @@ static inline int csocket_connect(int socket, const char *path) {
     return connect(socket, (const struct sockaddr *)&address, sizeof address);
 }
 
+// Whether a socket takes descriptors; one that listens says so for the connections that wait there
+// (SO_PASSRIGHTS, Linux 6.16). -1 where the kernel does not know of it: then all do.
+static inline int csocket_pass_rights(int socket, int yes) {
+    return setsockopt(socket, SOL_SOCKET, csocket_so_passrights, &yes, sizeof yes);
+}
+
 // accept4(2) of a connection that does not block. glibc declares it for _GNU_SOURCE only.
 static inline int csocket_accept(int socket) {
-    return (int)syscall(SYS_accept4, socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = (int)syscall(SYS_accept4, socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) csocket_pass_rights(fd, 1);
+    return fd;
 }
 
 // The process at the other end of a connection, or -1 with errno set.
@@ -120,13 +129,16 @@ static inline int csocket_peer(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? credentials.process : -1;
 }
 
-// Whether `fd` is connected to the path at which `socket` was accepted. Sockets without a name (of
-// socketpair(2)) are not known to be.
+// Whether `fd` is connected to the name of `socket`: to the path at which that was accepted. Where it has
+// none (socketpair(2)) it gets one that is nobody else's (unix(7), autobind).
 static inline int csocket_leads_to(int fd, int socket) {
     struct sockaddr_un ours, peers;
     socklen_t our_length = sizeof ours, peer_length = sizeof peers;
     memset(&ours, 0, sizeof ours);
     memset(&peers, 0, sizeof peers);
+    ours.sun_family = AF_UNIX;
+    // Changes nothing where there is a name.
+    (void)bind(socket, (const struct sockaddr *)&ours, sizeof(sa_family_t));
     return getsockname(socket, (struct sockaddr *)&ours, &our_length) == 0 &&
            getpeername(fd, (struct sockaddr *)&peers, &peer_length) == 0 &&
            our_length > sizeof(sa_family_t) && our_length == peer_length &&

@@ -28,7 +28,7 @@ public struct BufferMappings: ~Copyable {
         while done < buffer.byteCount {
             let count = min(buffer.byteCount - done, mapper.maximumMappingByteCount)
             do throws(MapRefusal) {
-                guard !mappings.isFull else { throw .tooLarge(maximumByteCount: done) }
+                guard !mappings.isFull else { throw .tooLarge(maximumByteCount: byteCount) }
                 let mapping = try mapper.map(
                     buffer.slice(offset: done, byteCount: count), direction)
                 parts.append(mapping.deviceRange)
@@ -41,6 +41,14 @@ public struct BufferMappings: ~Copyable {
         }
     }
 
+    /// How many bytes are mapped, of all buffers.
+    @inlinable
+    var byteCount: Int {
+        var sum = 0
+        for index in 0..<mappings.count { sum += mappings[index].byteCount }
+        return sum
+    }
+
     /// Ends all mappings.
     ///
     /// - Parameter usedByteCount: how many bytes the device says it wrote, from the start of the first
@@ -50,8 +58,7 @@ public struct BufferMappings: ~Copyable {
         usedByteCount: Int, by mapper: inout Mapper
     ) {
         // The last mapping first: what it has of the bytes is what those before it leave.
-        var before = 0
-        for index in 0..<mappings.count { before += mappings[index].byteCount }
+        var before = byteCount
         while !mappings.isEmpty {
             let mapping = mappings.removeLast()
             before -= mapping.byteCount

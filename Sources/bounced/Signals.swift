@@ -5,7 +5,8 @@ import SharedMemory
 struct Signals {
     /// Signalled, and never cleared, when it is time to stop: SIGTERM or SIGINT.
     let stop: EventDescriptor
-    private let thread: WorkerThread
+    /// Two, so that a report that takes long keeps nobody from stopping.
+    private let threads: [WorkerThread]
 
     /// Takes the signals over. To be made before any other thread is.
     ///
@@ -19,19 +20,20 @@ struct Signals {
         // A frontend that is gone is seen by what a write returns.
         signal(SIGPIPE, SIG_IGN)
         self.stop = stop
-        thread = try WorkerThread(name: "signals") {
-            while let number = Self.next(of: [SIGTERM, SIGINT, SIGUSR1]) {
-                guard number == SIGUSR1 else { break }
-                onReport()
-            }
+        let stopping = try WorkerThread(name: "signals") {
+            _ = Self.next(of: [SIGTERM, SIGINT])
             stop.signal()
             // Whoever asks once more does not want to wait for what is under way: let through, the
             // signal does what it does to any process.
             var fatal = Self.set([SIGTERM, SIGINT])
             // SAFETY: the set is a local.
             unsafe pthread_sigmask(SIG_UNBLOCK, &fatal, nil)
+            while true { pause() }
+        }
+        let reporting = try WorkerThread(name: "reports") {
             while Self.next(of: [SIGUSR1]) != nil { onReport() }
         }
+        threads = [stopping, reporting]
     }
 
     /// Waits for one of some signals, which are blocked.

@@ -1,4 +1,6 @@
+import Glibc
 import SharedMemory
+import SystemPackage
 import TestSupport
 import Testing
 import Virtqueue
@@ -73,6 +75,50 @@ struct TapTests {
         for seed in 0..<150 as Range<UInt64> {
             #expect(try bench.testFrameReceived() == testFrame(100, seed: seed))
         }
+    }
+
+    @Test("What was read of the TAP and found no buffer before the queue stopped is counted")
+    func leftOver() throws {
+        let tap = try TapDevice(name: Machine.tapName())
+        try tap.setUp(true)
+        let device = NetDevice(.tap(tap))
+        var bench = try NetDeviceBench(device)
+        let socket = try PacketSocket(interface: tap.name)
+        try bench.start()
+        bench.kicks[0].signal()
+        for seed in 0..<50 as Range<UInt64> { #expect(socket.send(testFrame(100, seed: seed))) }
+        #expect(device.waits(until: { $0.receive.heldBackCount > 0 }))
+        // The rest is in the TAP, and comes when the queue goes on.
+        let position = try #require(device.stopQueue(0))
+        var setup = bench.setup(0, at: position)
+        setup.startsUnkicked = true
+        try device.startQueue(0, setup)
+        bench.fill()
+        var frames: [[UInt8]] = []
+        while frames.last != testFrame(100, seed: 49) {
+            frames.append(try #require(try bench.testFrameReceived()))
+        }
+        let leftOverCount = device.statistics[0].receive.leftOverCount
+        #expect(leftOverCount > 0 && leftOverCount + frames.count >= 50)
+        #expect(
+            device.statistics[0].drops.contains {
+                $0.reason == "left over when the queue stopped" && $0.count == leftOverCount
+            })
+    }
+
+    @Test("What was read of the TAP and found no buffer before the device stopped is counted")
+    func leftOverAtTheEnd() throws {
+        let tap = try TapDevice(name: Machine.tapName())
+        try tap.setUp(true)
+        let device = NetDevice(.tap(tap))
+        let bench = try NetDeviceBench(device)
+        let socket = try PacketSocket(interface: tap.name)
+        try bench.start()
+        bench.kicks[0].signal()
+        #expect(socket.send(testFrame(100, seed: 1)))
+        #expect(device.waits(until: { $0.receive.heldBackCount > 0 }))
+        #expect(device.stopQueue(0) != nil && device.stopQueue(1) != nil)
+        #expect(device.statistics[0].receive.leftOverCount > 0)
     }
 
     @Test("A frame to be segmented leaves as segments")
@@ -184,14 +230,16 @@ struct TapTests {
         let device = NetDevice(.tap(tap))
         #expect(device.canAnnounce && !NetDevice(.loopback).canAnnounce)
         // The interface is down: nobody is told, and nothing else happens.
-        device.announce(testFrameSender)
+        #expect(throws: SystemCallError("write", .ioError)) {
+            try device.announce(testFrameSender)
+        }
         try tap.setUp(true)
         let socket = try PacketSocket(interface: tap.name)
-        device.announce(testFrameSender)
+        try device.announce(testFrameSender)
         #expect(socket.receive() == announcementOfTests)
         var bench = try NetDeviceBench(device)
         try bench.start()
-        device.announce(testFrameSender)
+        try device.announce(testFrameSender)
         #expect(socket.receive() == announcementOfTests)
         bench.send(testFrame(100, seed: 1))
         #expect(socket.receive() == testFrame(100, seed: 1))
@@ -271,5 +319,16 @@ struct TapTests {
             #expect(socket.send(testFrame(100, seed: seed)))
             #expect(try bench.testFrameReceived() == testFrame(100, seed: seed))
         }
+    }
+}
+
+extension NetDevice {
+    /// Waits until the first pair has done something.
+    fileprivate func waits(until isDone: (NetPairStatistics) -> Bool) -> Bool {
+        for _ in 0..<1000 {
+            if isDone(statistics[0]) { return true }
+            usleep(5000)
+        }
+        return false
     }
 }

@@ -27,6 +27,27 @@ import Testing
         return header
     }
 
+    @Test("A queue that breaks again and again is spoken of once")
+    func repeatedFaults() throws {
+        let said = try withNetDaemon("--loopback") { daemon in
+            let peer = try NetPeer(daemon)
+            let queue = peer.transmit
+            // An available index, far ahead.
+            let index =
+                Int(
+                    queue.configuration.driverArea.rawValue - NetPeer.base.rawValue) + 2
+            peer.memory.store(1000 as UInt16, at: index)
+            for _ in 0..<5 {
+                queue.kick.signal()
+                #expect(queue.alarm.wait(timeoutMilliseconds: 10_000))
+                _ = try peer.frontend.stopQueue(queue.index)
+                try queue.start(peer.frontend)
+            }
+        }
+        let lines = said.split(separator: "\n").filter { $0.contains("stopped") }
+        #expect(lines.count == 1 && lines[0].contains("queue 1 stopped"), "said: \(said)")
+    }
+
     @Test("Headers that cannot be obeyed", arguments: formats)
     func headers(format: VirtioFeatures) throws {
         let frame = [UInt8](repeating: 7, count: 1000)

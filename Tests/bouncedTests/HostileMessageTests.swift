@@ -19,6 +19,10 @@ import Testing
         let socket = try MessageSocket(connecting: FilePath(daemon.socket))
         let patience = Patience(milliseconds: 5000)
         do throws(VhostUserError) {
+            // Who is not served yet can send no descriptors.
+            try socket.send(
+                code: FrontendRequest.Code.getFeatures.rawValue, flags: [], payload: [], patience)
+            _ = try socket.receive(patience)
             let features = FrontendRequest.setFeatures(
                 [.version1, .protocolFeatures])
             try socket.send(
@@ -76,25 +80,6 @@ import Testing
                     extendLifetime((events, memory))
                 }
             }
-        }
-    }
-
-    @Test("A frontend that has the backend hold the frontend's own end of the connection")
-    func ownConnectionAsChannel() throws {
-        try withDaemon { daemon in
-            // The second time it is a connection that waits for the first to end.
-            for isOther in [false, true] {
-                let socket = try MessageSocket(connecting: FilePath(daemon.socket))
-                let other = try MessageSocket(connecting: FilePath(daemon.socket))
-                let patience = Patience(milliseconds: 60_000)
-                let request = FrontendRequest.setBackendChannel
-                try socket.send(
-                    code: request.code.rawValue, flags: [], payload: request.payload,
-                    descriptors: [(isOther ? other : socket).fileDescriptor], patience)
-                #expect(throws: VhostUserError.closed) { _ = try socket.receive(patience) }
-                extendLifetime(other)
-            }
-            #expect(try daemon.complaint().contains("the channel leads back to this backend"))
         }
     }
 

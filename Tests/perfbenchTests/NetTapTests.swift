@@ -102,7 +102,8 @@ struct NetTapTests {
     }
 }
 
-private let canUseTap: Bool = {
+/// Whether TAP devices can be made here, and raw frames sent and received.
+let canUseTap: Bool = {
     guard hasUring else { return false }
     do {
         let name = TapInterface.newName(.virtqueue) + "c"

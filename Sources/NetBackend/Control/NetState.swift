@@ -56,14 +56,15 @@ final class NetState: Sendable {
         changeCount.load(ordering: .acquiring)
     }
 
-    /// Says whether the link is up.
+    /// Takes in whether the link is up. Who is interested is told where that is news.
     ///
-    /// Who is interested is told where that is news.
-    func setLink(isUp: Bool) {
+    /// - Parameter isUp: looks; under the lock, so that of two pairs none overwrites what the other has seen
+    ///   after it.
+    func followLink(_ isUp: () -> Bool) {
         let isNews = values.withLock { values in
             let wasUp = values.configuration.isLinkUp
-            values.configuration.isLinkUp = isUp
-            return wasUp != isUp
+            values.configuration.isLinkUp = isUp()
+            return wasUp != values.configuration.isLinkUp
         }
         guard isNews else { return }
         changed()

@@ -100,11 +100,14 @@ extension NetDevice {
 
     /// Ends the thread of a pair with its last queue.
     private func endIfUnused(_ pair: Int) {
-        let worker = pairs.withLock { pairs -> NetPairWorker? in
-            guard !pairs.running.values.contains(where: { $0.pair == pair }) else { return nil }
-            return pairs.workers[pair].take()
+        let worker = pairs.withLock { pairs in
+            pairs.running.values.contains { $0.pair == pair } ? nil : pairs.workers[pair]
         }
         guard let statistics = worker?.end() else { return }
-        pairs.withLock { $0.ended[pair].add(statistics) }
+        // Until now it could be asked what it has done, so nothing was missing in any report.
+        pairs.withLock {
+            $0.workers[pair] = nil
+            $0.ended[pair].add(statistics)
+        }
     }
 }

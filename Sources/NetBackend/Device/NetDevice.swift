@@ -1,5 +1,5 @@
 public import Logging
-import SharedMemory
+public import SharedMemory
 import Synchronization
 public import Virtqueue
 
@@ -123,13 +123,8 @@ public final class NetDevice: VirtioDevice {
         if case .tap = connection { true } else { false }
     }
 
-    public func announce(_ address: MACAddress) {
-        guard case .tap(let device) = connection else { return }
-        do throws(SystemCallError) {
-            try device.announce(address)
-        } catch {
-            logger.warning("\(address) was not announced by TAP device \(device.name): \(error)")
-        }
+    public func announce(_ address: MACAddress) throws(SystemCallError) {
+        if case .tap(let device) = connection { try device.announce(address) }
     }
 
     public func configuration(at offset: Int, byteCount: Int) -> [UInt8]? {

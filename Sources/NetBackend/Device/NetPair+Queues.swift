@@ -11,6 +11,7 @@ extension NetPair where Port: ~Copyable {
         switch side {
         case .receive:
             receive = try ReceiveQueue(setup)
+            statistics.receive.leftOverCount += port.forgetFrames()
             port.beganReceiving(setup.configuration.features)
         case .transmit: transmit = try TransmitQueue(setup, mtu: Int(state.configuration.mtu))
         case .control: control = try ControlQueue(setup, state: state)
@@ -72,7 +73,11 @@ extension NetPair where Port: ~Copyable {
         ring.endWatch(.request)
         ring.endWatch(.link)
         port.end(&ring)
-        ring.ring.drain()
+        while ring.ring.outstandingCount > 0 {
+            do { try ring.enter(minimumCompletionCount: 1) } catch { break }
+            collect()
+        }
+        statistics.receive.leftOverCount += port.forgetFrames()
     }
 
     /// Ends what is under way of a queue and what is watched for it, and takes in what it has done.
@@ -99,7 +104,9 @@ extension NetPair where Port: ~Copyable {
             guard var queue = transmit.take() else { return nil }
             if queue.isReady { _ = queue.queue.enableKicks() }
             statistics.transmit.add(queue.statistics)
-            return queue.queue.position
+            let position = queue.queue.position
+            if port.underWayCount > 0 { abandoned = consume queue }
+            return position
         case .control:
             guard var queue = control.take() else { return nil }
             if queue.isReady { _ = queue.queue.enableKicks() }
@@ -109,7 +116,7 @@ extension NetPair where Port: ~Copyable {
         }
     }
 
-    /// Waits until no frame of the transmit queue is under way.
+    /// Waits until no frame of the transmit queue is under way, as long as the ring lets itself be waited in.
     private mutating func settle() {
         var none: ReceiveQueue?
         while port.underWayCount > 0 {

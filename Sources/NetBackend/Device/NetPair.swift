@@ -12,6 +12,8 @@ struct NetPair<Port: NetPort & ~Copyable>: ~Copyable {
     var port: Port
     var ring: NetRing
     var transmit: TransmitQueue?
+    /// A transmit queue with frames under way in a ring that failed: its memory stays until the ring has ended.
+    var abandoned: TransmitQueue?
     var receive: ReceiveQueue?
     var control: ControlQueue?
     /// By ``NetSide``.

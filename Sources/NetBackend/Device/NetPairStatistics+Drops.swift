@@ -11,6 +11,7 @@ extension NetPairStatistics {
                 reason: "received with an offload that was not negotiated",
                 count: receive.unexpectedOffloadCount
             ),
+            (reason: "left over when the queue stopped", count: receive.leftOverCount),
             (reason: "buffers too short for a header", count: receive.shortBufferCount),
             (reason: "buffers outside of the memory", count: receive.unreachableBufferCount),
         ]

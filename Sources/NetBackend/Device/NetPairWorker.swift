@@ -24,8 +24,8 @@ final class NetPairWorker: Sendable {
     private let wake: EventDescriptor
     /// Wakes who waits for the answer.
     private let answered: EventDescriptor
-    /// Held while something is asked.
-    private let asking = Mutex(())
+    /// What the pair has done, once the thread has ended. Held while something is asked.
+    private let asking = Mutex<NetPairStatistics?>(nil)
     private let thread = Mutex<WorkerThread?>(nil)
     private let label: String
 
@@ -61,31 +61,43 @@ final class NetPairWorker: Sendable {
 
     /// Has the thread do something, and waits for it.
     func ask(_ request: NetRequest) -> NetAnswer {
-        asking.withLock { _ in
-            shared.withLock { $0.request = request }
-            // Pairs with the thread's load: it sees the request.
-            isAsked.store(true, ordering: .releasing)
-            wake.signal()
-            return waitForAnswer()
+        asking.withLock { final in
+            final == nil ? perform(request) : .refused(.unavailable)
         }
     }
 
     /// What the pair has done.
     var statistics: NetPairStatistics {
-        guard case .statistics(let statistics) = ask(.statistics) else {
-            return NetPairStatistics()
-        }
-        return statistics
+        asking.withLock { $0 ?? result(of: .statistics) }
     }
 
     /// Ends the thread.
     ///
     /// - Returns: what the pair has done.
     func end() -> NetPairStatistics {
-        let statistics = statistics
-        _ = ask(.end)
+        // Nobody may ask a thread that is gone.
+        let statistics = asking.withLock { final in
+            let statistics = result(of: .end)
+            final = statistics
+            return statistics
+        }
         join()
         return statistics
+    }
+
+    private func result(of request: NetRequest) -> NetPairStatistics {
+        guard case .statistics(let statistics) = perform(request) else {
+            return NetPairStatistics()
+        }
+        return statistics
+    }
+
+    private func perform(_ request: NetRequest) -> NetAnswer {
+        shared.withLock { $0.request = request }
+        // Pairs with the thread's load: it sees the request.
+        isAsked.store(true, ordering: .releasing)
+        wake.signal()
+        return waitForAnswer()
     }
 
     private func waitForAnswer() -> NetAnswer {
@@ -122,6 +134,7 @@ extension NetPairWorker {
             answer(.done)
             serve(&pair, state, AdaptivePoll(limitMicroseconds: pollMicroseconds), logger)
             pair.end()
+            answer(.statistics(pair.totalStatistics))
         } catch {
             answer(.refused(.system(error)))
         }
@@ -141,7 +154,7 @@ extension NetPairWorker {
                     try pair.waitForWork(&poll) { isAsked.load(ordering: .relaxed) }
                 }
             } catch {
-                logger.error("\(label): a queue stopped: \(error)")
+                // Who is told of a fault says so as often as it likes.
                 do throws(SystemCallError) {
                     try pair.fail(error)
                 } catch {
@@ -153,9 +166,10 @@ extension NetPairWorker {
 
     /// Answers a request.
     ///
-    /// - Returns: false where the thread is to end.
+    /// - Parameter isBroken: whether nothing can be started any more.
+    /// - Returns: false where the thread is to end, with that request unanswered.
     private func obey<Port: NetPort & ~Copyable>(
-        _ pair: inout NetPair<Port>, _ state: NetState
+        _ pair: inout NetPair<Port>, _ state: NetState, isBroken: Bool = false
     ) -> Bool {
         // The request is under the lock; whoever asks waits for the answer, so there is no other one.
         isAsked.store(false, ordering: .relaxed)
@@ -164,6 +178,7 @@ extension NetPairWorker {
         switch request {
         case .start(let side, let setup):
             do throws(QueueStartFailure) {
+                guard !isBroken else { throw .unavailable }
                 try pair.start(side, setup, state: state)
                 answer(.done)
             } catch {
@@ -177,13 +192,12 @@ extension NetPairWorker {
         case .statistics:
             answer(.statistics(pair.totalStatistics))
         case .end:
-            answer(.done)
             return false
         }
         return true
     }
 
-    /// What is left where the system refuses to go on: queues can be stopped.
+    /// What is left where the system refuses to go on: queues can be stopped, and none started.
     private func standStill<Port: NetPort & ~Copyable>(
         _ pair: inout NetPair<Port>, _ state: NetState, _ error: SystemCallError, _ logger: Logger
     ) {
@@ -192,7 +206,9 @@ extension NetPairWorker {
         while true {
             _ = wake.wait()
             // Pairs with `ask`.
-            if isAsked.load(ordering: .acquiring), !obey(&pair, state) { return }
+            if isAsked.load(ordering: .acquiring), !obey(&pair, state, isBroken: true) {
+                return
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ enum NetRequest {
     /// What the driver is called by from now on. It is called once, for what it may have missed.
     case setCall(NetSide, EventDescriptor?)
     case statistics
-    /// Nothing is running any more: the thread ends.
+    /// Nothing is running any more: the thread ends, and says last what the pair has done.
     case end
 }
 

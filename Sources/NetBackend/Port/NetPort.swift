@@ -33,6 +33,11 @@ protocol NetPort: ~Copyable, SendableMetatype {
     mutating func beganReceiving(_ features: VirtioFeatures)
     mutating func endedReceiving()
 
+    /// Forgets frames that have come and that no receive queue has taken.
+    ///
+    /// - Returns: how many.
+    mutating func forgetFrames() -> Int
+
     /// Takes in the end of an operation that the port has prepared.
     mutating func note(_ completion: RingCompletion)
 
@@ -42,7 +47,7 @@ protocol NetPort: ~Copyable, SendableMetatype {
     /// Whether an operation of the port may end while its thread looks for work.
     var hasOperations: Bool { get }
 
-    /// Ends what is under way in the ring, before that is destroyed. Frames that have come are lost.
+    /// Ends what is under way in the ring, before that is destroyed.
     mutating func end(_ ring: inout NetRing)
 }
 
@@ -53,6 +58,7 @@ extension NetPort where Self: ~Copyable {
     ) throws(NetFault) -> Int { 0 }
     mutating func beganReceiving(_ features: VirtioFeatures) {}
     mutating func endedReceiving() {}
+    mutating func forgetFrames() -> Int { 0 }
     mutating func note(_ completion: RingCompletion) {}
     var underWayCount: Int { 0 }
     var hasOperations: Bool { false }

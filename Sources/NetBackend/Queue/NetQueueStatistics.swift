@@ -70,6 +70,8 @@ public struct ReceiveStatistics: Equatable, Sendable {
     public var tooLongCount = 0
     /// Frames that were dropped: the driver cannot do what is left to do on them.
     public var unexpectedOffloadCount = 0
+    /// Frames that had come and were dropped: the queue was stopped before there were buffers for them.
+    public var leftOverCount = 0
     /// Buffers that were given back empty: shorter than a header, or outside the memory map.
     public var shortBufferCount = 0
     public var unreachableBufferCount = 0
@@ -85,6 +87,7 @@ public struct ReceiveStatistics: Equatable, Sendable {
         filteredCount += other.filteredCount
         tooLongCount += other.tooLongCount
         unexpectedOffloadCount += other.unexpectedOffloadCount
+        leftOverCount += other.leftOverCount
         shortBufferCount += other.shortBufferCount
         unreachableBufferCount += other.unreachableBufferCount
     }

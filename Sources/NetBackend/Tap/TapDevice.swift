@@ -1,6 +1,7 @@
 import CTap
 import Glibc
 package import SharedMemory
+import Synchronization
 package import SystemPackage
 package import Virtqueue
 
@@ -15,6 +16,8 @@ public final class TapDevice: Sendable {
     public let name: String
     /// One for each pair of queues; a read or a write of one is of one frame with its header.
     package let queues: [FileDescriptor]
+    /// Whether somebody has found the interface deleted.
+    private let isLost = Atomic(false)
     /// Whether queues can be left out and taken in again.
     private let isMultiqueue: Bool
     /// Whether the kernel segments UDP (Linux 6.2).
@@ -120,6 +123,11 @@ public final class TapDevice: Sendable {
             throw SystemCallError("TUNSETOFFLOAD", .current)
         }
     }
+
+    /// Notes that the interface was deleted.
+    ///
+    /// - Returns: whether nobody has noted it before.
+    func noteLoss() -> Bool { !isLost.exchange(true, ordering: .relaxed) }
 
     /// Says whether a queue takes part: frames are spread over those that do.
     func setQueue(_ index: Int, isUsed: Bool) {

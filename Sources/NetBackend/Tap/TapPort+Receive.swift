@@ -3,11 +3,9 @@ import SharedMemory
 import Virtqueue
 
 extension TapPort {
-    /// The receive queue begins: frames that came for nobody are forgotten, and the kernel learns what its
-    /// driver takes unfinished.
+    /// The receive queue begins: the kernel learns what its driver takes unfinished.
     mutating func beganReceiving(_ features: VirtioFeatures) {
         self.features = features
-        reads.removeAll()
         // A device that is gone, or that takes less than it has said it does: then the kernel finishes
         // frames itself, and nothing else changes.
         try? device.setOffloads(features)
@@ -18,6 +16,8 @@ extension TapPort {
         features = nil
         followState()
     }
+
+    mutating func forgetFrames() -> Int { reads.removeAll() }
 
     /// Takes in what the driver has chosen.
     mutating func followState() {

@@ -172,7 +172,9 @@ struct TapPort: NetPort, ~Copyable {
         // EBADFD: the interface was deleted, and only this descriptor is left of it.
         if completion.result == -Self.goneErrno, !isGone {
             isGone = true
-            logger.error("TAP device \(device.name) is gone: frames go nowhere from now on")
+            if device.noteLoss() {
+                logger.error("TAP device \(device.name) is gone: frames go nowhere from now on")
+            }
             followLink()
         }
     }
@@ -194,7 +196,8 @@ struct TapPort: NetPort, ~Copyable {
 
     /// Takes in the state of the interface.
     private func followLink() {
-        state.setLink(isUp: !isGone && device.isUp)
+        let (isGone, device) = (isGone, device)
+        state.followLink { !isGone && device.isUp }
     }
 
     var hasOperations: Bool { underWayCount > 0 || reads.isWaiting }

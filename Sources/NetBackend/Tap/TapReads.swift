@@ -121,9 +121,13 @@ struct TapReads: ~Copyable {
         fullCount -= 1
     }
 
-    /// Forgets frames that came for nobody.
-    mutating func removeAll() {
+    /// Forgets all frames.
+    ///
+    /// - Returns: how many there were.
+    mutating func removeAll() -> Int {
+        let count = fullCount
         while fullCount > 0 { removeFirst() }
+        return count
     }
 
     /// Ends the read that waits, as soon as the ring is entered.

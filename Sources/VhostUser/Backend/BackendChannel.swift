@@ -5,11 +5,21 @@ import Virtqueue
 ///
 /// **Threading.** One thread at a time; ``VhostUserBackend`` sees to it.
 final class BackendChannel: Sendable {
-    private let socket: MessageSocket
+    let socket: MessageSocket
 
     /// - Parameter descriptor: ownership passes to the object, also when this throws.
     init(adopting descriptor: FileDescriptor) throws(VhostUserError) {
         socket = try MessageSocket(adopting: descriptor)
+    }
+
+    /// Whether nothing has come on it, and the frontend has its end.
+    var isQuiet: Bool {
+        do throws(VhostUserError) {
+            _ = try socket.waitForMessage(Patience(milliseconds: 0))
+            return false
+        } catch {
+            return error == .timedOut
+        }
     }
 
     /// Sends a request, and waits for the answer if there is to be one.

@@ -49,7 +49,7 @@ extension BackendSession {
                 description, isPacked: features.contains(.packedRing), device: device,
                 &descriptors)
             try reconfigure { self.inflight = inflight }
-        case .announce(let address): device.announce(address)
+        case .announce(let address): try announce(address)
         case .setMTU(let mtu):
             guard let most = device.mtuMax, mtu <= most else { throw .mtu(mtu) }
         case .resetDevice: resetDevice()
@@ -86,7 +86,7 @@ extension BackendSession {
         let unoffered = features.subtracting(backend.protocolFeatures)
         guard unoffered.isEmpty else { throw .unofferedFeatures(unoffered.rawValue) }
         protocolFeatures = features
-        backend.setFrontend(channel: channel, protocolFeatures: features)
+        backend.setProtocolFeatures(features)
     }
 
     private func setLog(
@@ -113,11 +113,18 @@ extension BackendSession {
             throw .channelToItself
         }
         do {
-            channel = try BackendChannel(adopting: descriptor)
+            backend.setChannel(try BackendChannel(adopting: descriptor))
         } catch {
             throw .system(SystemCallError("getsockopt", .notSocket))
         }
-        backend.setFrontend(channel: channel, protocolFeatures: protocolFeatures)
+    }
+
+    private func announce(_ address: MACAddress) throws(RequestRefusal) {
+        do throws(SystemCallError) {
+            try device.announce(address)
+        } catch {
+            throw .announcement(error)
+        }
     }
 
     private func configuration(_ part: ConfigurationPart) -> Reply {

@@ -17,7 +17,6 @@ final class BackendSession {
     var rings: [Ring]
     var inflight: InflightMemory?
     var log: DirtyLog?
-    var channel: BackendChannel?
     var status: UInt8 = 0
 
     /// The requests whose failure was logged; `nil` stands for those without a name.
@@ -48,9 +47,22 @@ final class BackendSession {
     func run() -> VhostUserError {
         defer { end() }
         do {
-            while true { try answer(try socket.receive(patience)) }
+            while true {
+                try waitForMessage()
+                try answer(try socket.receive(patience))
+            }
         } catch {
             return error
+        }
+    }
+
+    /// Waits for a message, and gives the channel up where anything comes on it meanwhile, or it ends. What
+    /// lies there unread may hold the other end of this connection, whose end would never be seen.
+    private func waitForMessage() throws(VhostUserError) {
+        while let channel = backend.channel,
+            try socket.waitForMessage(or: channel.socket, patience)
+        {
+            backend.giveUpUnlessQuiet(channel)
         }
     }
 
@@ -111,20 +123,31 @@ final class BackendSession {
     }
 
     /// Tells the frontend of a failure, if it has asked for that. If not, it would go on as if all
-    /// were well: the connection is closed.
+    /// were well: the connection is closed, save where what has failed is nothing to go by.
     private func fail(_ header: MessageHeader, _ error: VhostUserError) throws(VhostUserError) {
         let code = FrontendRequest.Code(rawValue: header.code)
-        guard isAcknowledged(header), code?.hasReply != true else { throw error }
+        let isAsked = isAcknowledged(header) && code?.hasReply != true
+        guard isAsked || error.isHarmless else { throw error }
         if loggedFailures.insert(code).inserted {
             backend.logger.warning("\(error)")
         }
-        try reply(header, Answer(reply: .number(1)))
+        if isAsked { try reply(header, Answer(reply: .number(1))) }
     }
 
+    /// A frontend that does not take its answers is not waited for without limit, as in
+    /// ``MessageSocket/receive(_:)``.
     private func reply(_ header: MessageHeader, _ answer: Answer) throws(VhostUserError) {
         let descriptor = answer.attachment?.fileDescriptor
         try socket.send(
             code: header.code, flags: .reply, payload: answer.reply.payload,
-            descriptors: descriptor.map { [$0] } ?? [], patience)
+            descriptors: descriptor.map { [$0] } ?? [], patience.forOneMessage)
+    }
+}
+
+extension VhostUserError {
+    /// Whether a frontend that does not hear of it is none the worse: its driver works all the same, and
+    /// can be announced again.
+    fileprivate var isHarmless: Bool {
+        if case .refused(_, .announcement) = self { true } else { false }
     }
 }

@@ -28,6 +28,8 @@ public enum RequestRefusal: Error, Equatable, Sendable {
     case configuration
     /// The channel for the backend's requests would end at the backend.
     case channelToItself
+    /// The device's network could not be told of an address.
+    case announcement(SystemCallError)
     /// Packets may not be that long.
     case mtu(UInt64)
     /// A queue could not be started with what has been set.
@@ -52,6 +54,7 @@ extension RequestRefusal: CustomStringConvertible {
         case .inflight: "the in-flight memory does not fit the queues"
         case .configuration: "that part of the configuration space cannot be had or written"
         case .channelToItself: "the channel leads back to this backend"
+        case .announcement(let error): "the address was not announced (\(error))"
         case .mtu(let mtu): "the device takes no packets of \(mtu) bytes"
         case .queueStart(let index, let failure): "queue \(index) cannot be started: \(failure)"
         case .system(let error): "\(error)"

@@ -76,7 +76,7 @@ public final class VhostUserBackend: Sendable {
             backend: self, socket: try MessageSocket(adopting: socket), stop: stop)
         logger.info("frontend connected")
         let end = session.run()
-        setFrontend(channel: nil, protocolFeatures: [])
+        frontend.withLock { $0 = Frontend() }
         switch end {
         case .closed, .stopped: logger.info("frontend disconnected: \(end)")
         default:
@@ -91,7 +91,8 @@ public final class VhostUserBackend: Sendable {
     ///
     /// - Parameter milliseconds: how long to wait for the frontend's word that it has seen to it;
     ///   `nil` to ask for none. Frontends that give none are not waited for; one that should have
-    ///   and did not is sent no more, until it gives another channel.
+    ///   and did not is sent no more, until it gives another channel; nor is one that sends what was not
+    ///   asked for.
     /// - Returns: whether there is a frontend that takes such messages, and it was told.
     @discardableResult
     public func notifyConfigurationChange(acknowledgedWithin milliseconds: Int? = nil) -> Bool {
@@ -121,9 +122,22 @@ public final class VhostUserBackend: Sendable {
         }
     }
 
-    func setFrontend(channel: BackendChannel?, protocolFeatures: ProtocolFeatures) {
-        frontend.withLock {
-            $0 = Frontend(channel: channel, protocolFeatures: protocolFeatures)
+    /// Gives a channel up where something has come on it that nobody has asked for, or it has ended.
+    func giveUpUnlessQuiet(_ channel: BackendChannel) {
+        // Who waits for an answer takes it first.
+        channelTurn.withLock { _ in
+            if !channel.isQuiet { giveUp(channel) }
         }
+    }
+
+    /// What is used to send requests to the frontend, if it has given that.
+    var channel: BackendChannel? { frontend.withLock { $0.channel } }
+
+    func setChannel(_ channel: BackendChannel) {
+        frontend.withLock { $0.channel = channel }
+    }
+
+    func setProtocolFeatures(_ features: ProtocolFeatures) {
+        frontend.withLock { $0.protocolFeatures = features }
     }
 }

@@ -27,6 +27,7 @@ public final class VhostUserListener: Sendable {
     public init(path: FilePath) throws(VhostUserError) {
         try SocketFile.removeStale(path)
         let descriptor = try MessageSocket.makeSocket()
+        MessageSocket.refuseDescriptorsOfWaiting(at: descriptor)
         do throws(VhostUserError) {
             try MessageSocket.attach(descriptor, to: path, listening: true)
             guard listen(descriptor.rawValue, 8) == 0 else {
@@ -61,6 +62,7 @@ public final class VhostUserListener: Sendable {
         _ = fcntl(descriptor.rawValue, F_SETFD, FD_CLOEXEC)
         let flags = fcntl(descriptor.rawValue, F_GETFL)
         _ = fcntl(descriptor.rawValue, F_SETFL, flags | O_NONBLOCK)
+        if case .listening = kind { MessageSocket.refuseDescriptorsOfWaiting(at: descriptor) }
         self.descriptor = descriptor
         file = nil
     }

@@ -75,10 +75,14 @@ extension MessageSocket {
 
     /// Waits until a socket is ready.
     ///
+    /// - Parameter other: a connection beside it, for anything that comes on it, or its end.
+    /// - Returns: whether the other one is ready, too or alone.
     /// - Throws: `stopped`, `timedOut`, or `system`.
+    @discardableResult
     static func wait(
-        for socket: FileDescriptor, events: Int16, _ patience: Patience
-    ) throws(VhostUserError) {
+        for socket: FileDescriptor, events: Int16, or other: FileDescriptor? = nil,
+        _ patience: Patience
+    ) throws(VhostUserError) -> Bool {
         var patience = patience
         var isProlonged = false
         // A descriptor of -1 is passed over.
@@ -86,6 +90,7 @@ extension MessageSocket {
             pollfd(fd: socket.rawValue, events: events, revents: 0),
             pollfd(
                 fd: patience.stop?.fileDescriptor.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: other?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
         ]
         while true {
             let ready = unsafe entries.withUnsafeMutableBufferPointer {
@@ -101,7 +106,7 @@ extension MessageSocket {
                 guard !isProlonged, let more = patience.afterStandstill else { throw .timedOut }
                 (patience, isProlonged) = (more, true)
             } else {
-                return
+                return entries[2].revents != 0
             }
         }
     }
@@ -122,8 +127,7 @@ extension MessageSocket {
         }
     }
 
-    /// Whether a socket is connected to the path at which this one was accepted, as its other end is.
-    /// Of sockets without a name it cannot be told.
+    /// Whether a socket is the other end of this one, or of another that was accepted at the same path.
     func isReached(by socket: FileDescriptor) -> Bool {
         csocket_leads_to(socket.rawValue, fileDescriptor.rawValue) != 0
     }
@@ -153,6 +157,15 @@ extension MessageSocket {
             throw .notASocket
         }
         return value
+    }
+
+    /// Keeps connections that wait at a listening socket from being sent descriptors: what nobody has received yet
+    /// may hold the other end of the connection that is served, whose end would never be seen.
+    ///
+    /// - Returns: whether the kernel can (Linux 6.16).
+    @discardableResult
+    static func refuseDescriptorsOfWaiting(at listener: FileDescriptor) -> Bool {
+        csocket_pass_rights(listener.rawValue, 0) == 0
     }
 
     /// Takes a connection that is waiting; `nil` where there is none after all, or the system has no

@@ -15,7 +15,8 @@ final class MessageSocket: Sendable {
     init(adopting descriptor: FileDescriptor) throws(VhostUserError) {
         do throws(VhostUserError) {
             guard try Self.option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue),
-                try Self.option(SO_DOMAIN, of: descriptor) == AF_UNIX
+                try Self.option(SO_DOMAIN, of: descriptor) == AF_UNIX,
+                try Self.option(SO_ACCEPTCONN, of: descriptor) == 0
             else { throw .notASocket }
         } catch {
             try? descriptor.close()
@@ -70,7 +71,22 @@ final class MessageSocket: Sendable {
         }
     }
 
-    /// Receives a message, all of it.
+    /// Waits for a message, or for the end of the connection.
+    ///
+    /// - Parameter other: ends the wait, too, when anything comes on it, or it ends.
+    /// - Returns: whether that is so.
+    /// - Throws: `stopped`, `timedOut` or `system`.
+    func waitForMessage(
+        or other: MessageSocket? = nil, _ patience: Patience
+    ) throws(VhostUserError) -> Bool {
+        // Others may let go of it meanwhile, and its number must not be another's.
+        defer { extendLifetime(other) }
+        return try Self.wait(
+            for: fileDescriptor, events: Int16(POLLIN), or: other?.fileDescriptor, patience)
+    }
+
+    /// Receives a message, all of it. One that has begun is not waited for without limit: its peer may have
+    /// sent the other end of this connection along, and then nobody hears that it is gone.
     ///
     /// - Throws: `stopped`, `timedOut`, `closed`, `truncated`, `system`; `malformed` where the header
     ///   makes the rest of the connection meaningless. Descriptors that came are closed then.
@@ -81,6 +97,7 @@ final class MessageSocket: Sendable {
             from: fileDescriptor, byteCount: MessageHeader.byteCount, takesDescriptors: true,
             patience)
         guard !received.bytes.isEmpty else { throw .closed }
+        let patience = patience.forOneMessage
         let rest = try receiveRest(MessageHeader.byteCount - received.bytes.count, patience)
         let header: MessageHeader
         do {

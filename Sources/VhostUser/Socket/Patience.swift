@@ -12,6 +12,9 @@ struct Patience: Sendable {
     /// How long after the deadline a wait that is not disturbed has ended for certain.
     private static let punctuality = Duration.milliseconds(100)
 
+    /// What one message takes at most, from its first byte on: peers send messages at once, and take answers.
+    private static let messageMilliseconds = 5000
+
     init(stop: EventDescriptor? = nil, milliseconds: Int? = nil) {
         self.stop = stop
         self.milliseconds = milliseconds
@@ -23,6 +26,11 @@ struct Patience: Sendable {
     var afterStandstill: Patience? {
         guard let deadline, deadline.duration(to: .now) > Self.punctuality else { return nil }
         return Patience(stop: stop, milliseconds: milliseconds)
+    }
+
+    /// For a message that is under way: with a deadline in any case.
+    var forOneMessage: Patience {
+        deadline == nil ? Patience(stop: stop, milliseconds: Self.messageMilliseconds) : self
     }
 
     /// What is left, as `poll(2)` takes it.

@@ -8,7 +8,7 @@ public enum VhostUserError: Error, Equatable, Sendable {
     case closed
     /// The peer closed the connection in the midst of a message.
     case truncated
-    /// The peer did not answer in time.
+    /// The peer did not answer in time, or not go on with a message.
     case timedOut
     /// The peer sent what the protocol does not have.
     case malformed(MalformedMessage)
@@ -26,7 +26,7 @@ public enum VhostUserError: Error, Equatable, Sendable {
     case unreachableRing
     /// Somebody serves that path, or something other than a socket is there.
     case pathInUse(String)
-    /// The descriptor is no stream socket of the Unix domain.
+    /// The descriptor is no stream socket of the Unix domain, or it listens where a connection is wanted.
     case notASocket
     /// A system call failed.
     case system(SystemCallError)
@@ -38,7 +38,7 @@ extension VhostUserError: CustomStringConvertible {
         case .stopped: "stopped"
         case .closed: "the peer closed the connection"
         case .truncated: "the peer closed the connection in the midst of a message"
-        case .timedOut: "the peer did not answer in time"
+        case .timedOut: "the peer kept this end waiting too long"
         case .malformed(let fault): "malformed message: \(fault)"
         case .refused(let code, let refusal): "\(code) refused: \(refusal)"
         case .failed(let code): "the backend failed at \(code)"

@@ -47,9 +47,10 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// Changes what a running queue calls its driver by; the queue does not stop for it.
     func setCall(_ call: EventDescriptor?, ofQueue index: Int)
 
-    /// Tells its network that the interface of an address is here now, where ``canAnnounce``. A network that
-    /// cannot be told at the moment is not.
-    func announce(_ address: MACAddress)
+    /// Tells its network that the interface of an address is here now, where ``canAnnounce``.
+    ///
+    /// - Throws: where that cannot be told at the moment.
+    func announce(_ address: MACAddress) throws(SystemCallError)
 
     /// Forgets everything a driver has set. No queue is running.
     func reset()
@@ -58,7 +59,7 @@ public protocol VirtioDevice: AnyObject, Sendable {
 extension VirtioDevice {
     public var mtuMax: Int? { nil }
     public var canAnnounce: Bool { false }
-    public func announce(_ address: MACAddress) {}
+    public func announce(_ address: MACAddress) throws(SystemCallError) {}
 }
 
 /// What a device needs to run a queue.

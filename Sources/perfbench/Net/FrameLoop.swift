@@ -30,6 +30,10 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
     private(set) var sum: UInt64 = 0
     /// How many buffers of the frame at hand have not come yet.
     private var missingBufferCount = 0
+    /// Whether the frame at hand is of the feed: others use the interface, too.
+    private var isFed = true
+    /// The end of the address that such a frame is to, and the one it is from, as a word.
+    private let addresses: UInt64
     private var poolFullCount = 0
     /// How often in a row nothing has come back.
     private var waitCount = 0
@@ -50,6 +54,8 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
         self.device = device
         self.frames = frames
         self.queueSize = queueSize
+        addresses = frames.format.prefix[Self.addressesOffset..<Self.addressesOffset + 8]
+            .reversed().reduce(0) { $0 << 8 | UInt64($1) }
         self.transmitter.disableCalls()
         self.receiver?.disableCalls()
     }
@@ -183,13 +189,16 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
         sentCount &+= count
         while let (buffer, byteCount) = try receiver?.next() {
             let isFirst = missingBufferCount == 0
-            if isFirst { missingBufferCount = bufferCount(ofFrameIn: buffer) }
+            if isFirst {
+                missingBufferCount = bufferCount(ofFrameIn: buffer)
+                if feed != nil { isFed = isOfFeed(frameIn: buffer) }
+            }
             try received(
                 ReceivedBuffer(
                     offset: frames.receiveOffset(buffer), byteCount: byteCount, isFirst: isFirst,
                     isLast: missingBufferCount == 1))
             missingBufferCount &-= 1
-            if missingBufferCount == 0 { receivedCount &+= 1 }
+            if missingBufferCount == 0, isFed { receivedCount &+= 1 }
             receiver?.giveBack(buffer)
             count &+= 1
         }
@@ -198,6 +207,16 @@ struct FrameLoop<Mapper: DMAMapper & ~Copyable, Device: NetDeviceEnd & ~Copyable
         waitCount = 0
         return true
     }
+
+    /// Whether a frame has the addresses of those that are fed.
+    @inline(__always)
+    private func isOfFeed(frameIn buffer: Int) -> Bool {
+        let offset = frames.receiveOffset(buffer) &+ NetHeader.byteCount &+ Self.addressesOffset
+        return UInt64(littleEndian: frames.memory.load(UInt64.self, at: offset)) == addresses
+    }
+
+    /// Where the last eight bytes of both addresses of a frame begin: an aligned word, behind the header.
+    private static var addressesOffset: Int { 4 }
 
     /// What the header of a frame says, in private memory; never less than one.
     @inline(__always)

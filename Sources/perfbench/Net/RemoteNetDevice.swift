@@ -22,14 +22,19 @@ struct RemoteNetDevice: ~Copyable, NetDeviceEnd {
     ) throws {
         let transmitKick = try EventDescriptor()
         let receiveKick = try EventDescriptor()
-        if let receive {
+        do {
+            if let receive {
+                try frontend.startQueue(
+                    Self.receiveQueue, receive, at: .start(isPacked: receive.isPacked),
+                    kick: receiveKick, call: nil)
+            }
             try frontend.startQueue(
-                Self.receiveQueue, receive, at: .start(isPacked: receive.isPacked),
-                kick: receiveKick, call: nil)
+                Self.transmitQueue, transmit, at: .start(isPacked: transmit.isPacked),
+                kick: transmitKick, call: nil)
+        } catch {
+            Self.stopQueues(of: frontend, hasReceiveQueue: receive != nil)
+            throw error
         }
-        try frontend.startQueue(
-            Self.transmitQueue, transmit, at: .start(isPacked: transmit.isPacked),
-            kick: transmitKick, call: nil)
         self.backend = backend
         self.frontend = frontend
         self.transmitKick = transmitKick
@@ -57,8 +62,12 @@ struct RemoteNetDevice: ~Copyable, NetDeviceEnd {
     }
 
     mutating func end() {
-        // The backend lets go of the rings before their memory is used for something else.
-        _ = try? frontend.stopQueue(Self.transmitQueue)
-        if hasReceiveQueue { _ = try? frontend.stopQueue(Self.receiveQueue) }
+        Self.stopQueues(of: frontend, hasReceiveQueue: hasReceiveQueue)
+    }
+
+    /// Has the backend let go of the rings, before their memory is used for something else.
+    private static func stopQueues(of frontend: VhostUserFrontend, hasReceiveQueue: Bool) {
+        _ = try? frontend.stopQueue(transmitQueue)
+        if hasReceiveQueue { _ = try? frontend.stopQueue(receiveQueue) }
     }
 }

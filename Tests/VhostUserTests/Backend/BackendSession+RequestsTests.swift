@@ -1,3 +1,4 @@
+import Glibc
 import SharedMemory
 import SystemPackage
 import Testing
@@ -132,6 +133,24 @@ import Virtqueue
         #expect(throws: VhostUserError.notNegotiated(.announcement)) { try other.announce(address) }
     }
 
+    @Test func announcementThatFailsIsLoggedOnceAndCostsNoConnection() throws {
+        let log = LineLog()
+        let stand = try BackendStand(logger: log.logger)
+        let frontend = try stand.negotiated()
+        stand.device.failAnnouncements()
+        for _ in 0..<3 {
+            #expect(throws: VhostUserError.failed(.announce)) {
+                try frontend.announce(MACAddress(rawValue: 0x5254_0012_3456))
+            }
+        }
+        // Frontends do not ask to be told: theirs is a driver that has moved, and is to go on.
+        let request = FrontendRequest.announce(MACAddress(rawValue: 0x5254_0012_3456))
+        try #require(stand.socket).send(
+            code: request.code.rawValue, flags: [], payload: request.payload, .short)
+        #expect(try frontend.queueCountMax() == 4)
+        #expect(log.lines.count { $0.contains("was not announced") } == 1, "\(log.lines)")
+    }
+
     @Test func logIsHandedToQueuesWhileItIsWanted() throws {
         let stand = try BackendStand()
         let guest = try GuestMemory()
@@ -257,6 +276,57 @@ import Virtqueue
         #expect(throws: VhostUserError.closed) {
             try channel.receive(timeoutMilliseconds: 10_000) { _ in true }
         }
+    }
+
+    @Test func answersAreNotTakenForWhatNobodyAskedFor() throws {
+        let stand = try BackendStand()
+        let channel = try stand.negotiated().openBackendChannel()
+        let backend = stand.backend
+        for _ in 0..<200 {
+            let notification = BackgroundThread {
+                backend.notifyConfigurationChange(acknowledgedWithin: 10_000)
+            }
+            try channel.receive(timeoutMilliseconds: 10_000) { _ in true }
+            #expect(notification.join())
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func channelWithWhatNobodyAskedForOrThatHasEndedIsGivenUp(hasEnded: Bool) throws {
+        let stand = try BackendStand()
+        #expect(try stand.send(.setProtocolFeatures(.all)) == 0)
+        let (own, theirs) = try MessageSocket.makePair()
+        #expect(try stand.send(.setBackendChannel, [theirs.fileDescriptor]) == 0)
+        #expect(stand.backend.notifyConfigurationChange())
+        if hasEnded {
+            shutdownBoth(own)
+        } else {
+            try own.send(code: 1, flags: .reply, payload: Reply.number(0).payload, .short)
+        }
+        for _ in 0..<1000 where openDescriptorCount(of: theirs.fileDescriptor) > 1 { usleep(5000) }
+        #expect(openDescriptorCount(of: theirs.fileDescriptor) == 1)
+        #expect(!stand.backend.notifyConfigurationChange())
+        // Features that are set anew do not bring it back.
+        #expect(try stand.send(.setProtocolFeatures(.all)) == 0)
+        #expect(!stand.backend.notifyConfigurationChange())
+        extendLifetime(own)
+    }
+
+    @Test func channelThatListensOrLeadsBackIsRefused() throws {
+        let stand = try BackendStand()
+        #expect(try stand.send(.setProtocolFeatures(.all)) == 0)
+        let socket = try #require(stand.socket)
+        #expect(try stand.send(.setBackendChannel, [socket.fileDescriptor]) == 1)
+        let path = FilePath("/tmp/bounce-test-\(UInt64.random(in: .min ... .max)).sock")
+        let listener = try MessageSocket.makeSocket()
+        defer {
+            try? listener.close()
+            _ = unsafe unlink(path.string)
+        }
+        try MessageSocket.attach(listener, to: path, listening: true)
+        #expect(listen(listener.rawValue, 1) == 0)
+        #expect(try stand.send(.setBackendChannel, [listener]) == 1)
+        #expect(!stand.backend.notifyConfigurationChange())
     }
 
     @Test func channelThatIsNoSocketIsRefused() throws {

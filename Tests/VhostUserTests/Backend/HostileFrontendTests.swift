@@ -239,6 +239,7 @@ import Virtqueue
         let vring = VringDescriptor(index: 0, isAttached: true)
         let inflight = InflightDescription(
             byteCount: 8192, mmapOffset: 0, queueCount: 1, queueSize: 64)
+        let (own, theirs) = try MessageSocket.makePair()
         for _ in 0..<40 {
             #expect(try stand.send(.setMemoryTable([guest.description]), [guest.descriptor]) == 0)
             #expect(try stand.send(.addRegion(guest.description), [guest.descriptor]) != 0)
@@ -253,23 +254,21 @@ import Virtqueue
                 try stand.send(
                     .setLogBase(LogDescription(byteCount: 4096, mmapOffset: 0)), [log.descriptor])
                     == 0)
-            let socket = try #require(stand.socket)
-            #expect(try stand.send(.setBackendChannel, [socket.fileDescriptor]) == 0)
+            #expect(try stand.send(.setBackendChannel, [theirs.fileDescriptor]) == 0)
         }
         #expect(guest.descriptorCount == 2)
         #expect(guest.mappingCount == 2)
         #expect(log.descriptorCount == 3)
         #expect(log.mappingCount == 3)
         #expect(openDescriptorCount(of: kick.fileDescriptor) == 4)
-        let socket = try #require(stand.socket)
-        #expect(openDescriptorCount(of: socket.fileDescriptor) == 2)
-        _ = frontend
+        #expect(openDescriptorCount(of: theirs.fileDescriptor) == 2)
+        extendLifetime((frontend, own))
         stand.stop.signal()
         #expect(stand.waitForEnd() == nil)
         #expect(guest.descriptorCount == 1)
         #expect(guest.mappingCount == 1)
         #expect(log.mappingCount == 1)
         #expect(openDescriptorCount(of: kick.fileDescriptor) == 1)
-        #expect(openDescriptorCount(of: socket.fileDescriptor) == 1)
+        #expect(openDescriptorCount(of: theirs.fileDescriptor) == 1)
     }
 }

@@ -12,6 +12,14 @@ import Testing
         #expect(left > 4000 && left <= 5001)
     }
 
+    @Test func oneMessageHasADeadlineInAnyCase() throws {
+        let stop = try EventDescriptor()
+        let patience = Patience(stop: stop).forOneMessage
+        #expect(patience.stop === stop)
+        #expect((1000...10_000).contains(patience.timeoutMilliseconds))
+        #expect(Patience(milliseconds: 20).forOneMessage.timeoutMilliseconds <= 21)
+    }
+
     @Test func onlyALateWaitIsProlonged() throws {
         #expect(Patience().afterStandstill == nil)
         #expect(Patience(milliseconds: 1000).afterStandstill == nil)

@@ -1,5 +1,6 @@
 import SharedMemory
 import Synchronization
+import SystemPackage
 import Virtqueue
 
 /// A device that notes what its transport asks of it.
@@ -18,6 +19,7 @@ final class MockDevice: VirtioDevice {
         var running: [Int: QueueSetup] = [:]
         var lastSetups: [Int: QueueSetup] = [:]
         var startFailure: QueueStartFailure?
+        var failsAnnouncements = false
         var configuration: [UInt8]
         var progress: UInt16 = 0
     }
@@ -125,8 +127,17 @@ final class MockDevice: VirtioDevice {
         }
     }
 
-    func announce(_ address: MACAddress) {
-        state.withLock { $0.calls.append(.announce(address)) }
+    func announce(_ address: MACAddress) throws(SystemCallError) {
+        let fails = state.withLock { state in
+            state.calls.append(.announce(address))
+            return state.failsAnnouncements
+        }
+        if fails { throw SystemCallError("write", .ioError) }
+    }
+
+    /// Has announcements fail from now on.
+    func failAnnouncements() {
+        state.withLock { $0.failsAnnouncements = true }
     }
 
     func reset() {

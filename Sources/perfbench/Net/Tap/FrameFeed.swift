@@ -102,9 +102,9 @@ final class FrameFeed: Sendable {
 
     @discardableResult
     private func send(_ frames: [UInt8], count: Int) throws(CommandFailure) -> Int {
-        let sent = try socket.send(frames, byteCount: byteCount, count: count)
+        let (sent, isOneLost) = try socket.send(frames, byteCount: byteCount, count: count)
         fed.store(fedCount + sent, ordering: .relaxed)
-        if sent < count { refused.store(refusedCount + 1, ordering: .relaxed) }
+        if isOneLost { refused.store(refusedCount + 1, ordering: .relaxed) }
         return sent
     }
 

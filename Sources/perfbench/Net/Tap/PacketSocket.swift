@@ -38,16 +38,21 @@ final class PacketSocket: Sendable {
     /// - Parameters:
     ///   - byteCount: how long each is, with its header.
     ///   - count: how many, at most ``burstCountMax``.
-    /// - Returns: how many the interface took. Where it is fewer, one more was dropped: there was no room for it.
-    func send(_ frames: [UInt8], byteCount: Int, count: Int) throws(CommandFailure) -> Int {
+    /// - Returns: how many the interface took, and whether it dropped one more, for which it had no room. Why a
+    ///   burst ends early after its first frame the kernel does not say: that counts as dropped, too.
+    func send(
+        _ frames: [UInt8], byteCount: Int, count: Int
+    ) throws(CommandFailure) -> (takenCount: Int, isOneLost: Bool) {
         precondition(count * byteCount <= frames.count, "there are as many frames")
         // SAFETY: the array lives for the call, and has as many frames.
         let sent = unsafe cpacket_send(descriptor, frames, byteCount, byteCount, Int32(count))
-        guard sent < 0 else { return Int(sent) }
-        guard errno == ENOBUFS || errno == EAGAIN || errno == EINTR else {
-            throw Self.failure(interface, errno)
+        guard sent < 0 else { return (Int(sent), sent < count) }
+        switch errno {
+        case ENOBUFS: return (0, true)
+        // Nothing was tried.
+        case EAGAIN, EINTR: return (0, false)
+        default: throw Self.failure(interface, errno)
         }
-        return 0
     }
 
     /// The next frame that came in and that nobody has taken, if there is one.
