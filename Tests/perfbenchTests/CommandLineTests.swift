@@ -132,14 +132,6 @@ import Testing
         expectSentence(try Self.run([Self.executable] + arguments), 64, part)
     }
 
-    @Test func `temporary directories are where TMPDIR says, status 73 where there is none`() throws
-    {
-        let outcome = try Self.run(
-            ["TMPDIR=/nonexistent", Self.executable, "net", "--frame-size", "64"] + Self.quick
-                + ["--queue-size", "16", "--burst", "4"])
-        expectSentence(outcome, 73, "/nonexistent/perfbench-")
-    }
-
     @Test func `a file that is cut short ends the run, and results of its rounds stay`() throws {
         let scratch = try Scratch()
         let file = scratch.file("data", byteCount: 1 << 20)

@@ -44,4 +44,13 @@ import Testing
         ])
         #expect(outcome.output.contains("/var/tmp is on"), "\(outcome.output)")
     }
+
+    @Test func `temporary directories are where TMPDIR says, status 73 where there is none`() throws
+    {
+        let outcome = try CommandLineTests.run(
+            ["TMPDIR=/nonexistent", CommandLineTests.executable, "net", "--frame-size", "64"]
+                + CommandLineTests.quick + ["--queue-size", "16", "--burst", "4"])
+        #expect(outcome.status == 73)
+        #expect(outcome.complaint.contains("/nonexistent/perfbench-"), "said: \(outcome.complaint)")
+    }
 }
