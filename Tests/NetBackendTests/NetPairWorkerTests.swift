@@ -74,7 +74,7 @@ struct NetPairWorkerTests {
         let isOver = Flag()
         let stopped = try EventDescriptor()
         let asked = try EventDescriptor()
-        _ = try WorkerThread(name: "control") {
+        let control = try WorkerThread(name: "control") {
             for _ in 0..<300 {
                 do { try device.startQueue(1, setup) } catch { break }
                 _ = device.stopQueue(1)
@@ -82,13 +82,15 @@ struct NetPairWorkerTests {
             isOver.value.store(true, ordering: .relaxed)
             stopped.signal()
         }
-        _ = try WorkerThread(name: "statistics") {
+        let statistics = try WorkerThread(name: "statistics") {
             while !isOver.value.load(ordering: .relaxed) { _ = device.statistics }
             asked.signal()
         }
         // Should they hang, the test does not.
         try #require(stopped.wait(timeoutMilliseconds: 60_000))
         try #require(asked.wait(timeoutMilliseconds: 10_000))
+        control.join()
+        statistics.join()
     }
 }
 

@@ -36,8 +36,9 @@ extension NetDevice {
 
     /// What each pair has done since the device was made.
     public var statistics: [NetPairStatistics] {
-        let (workers, ended) = pairs.withLock { ($0.workers, $0.ended) }
-        return zip(workers, ended).map { worker, ended in
+        // Copied under the lock, element by element: whoever changes them does so in place.
+        let pairs = pairs.withLock { zip($0.workers, $0.ended).map { ($0, $1) } }
+        return pairs.map { worker, ended in
             var sum = ended
             if let worker { sum.add(worker.statistics) }
             return sum
