@@ -158,6 +158,12 @@ extension BlockQueueWorker {
         var isBroken = false
         do throws(BlockQueueStop) {
             loop.begin(&queue)
+            // A former device may have ended between what it gave back and its call, and a driver that waits
+            // for that asks for nothing else.
+            if queue.isResumed {
+                queue.statistics.callCount += 1
+                call?.signal()
+            }
             while !isWished(Wish.stop) {
                 if try loop.turn(&queue) { call?.signal() }
                 if wishes.load(ordering: .relaxed) != 0 { attend(to: queue.statistics, &call) }

@@ -30,6 +30,26 @@ struct BlockQueueWorkerTests {
         }
     }
 
+    @Test("Who goes on for a device that ended before its call makes that call")
+    func callThatWasLost() throws {
+        try BlockDeviceTests.withDevice(poll: 0) { device in
+            var bench = try DeviceBench()
+            let memory = try HostMemory.anonymous(byteCount: 1 << 16)
+            var setup = bench.setup()
+            setup.inflight = InflightRegion(
+                memory: memory, offset: 0, queueSize: 64, isPacked: false)
+            try device.startQueue(0, setup)
+            #expect(!bench.call.wait(timeoutMilliseconds: 0))
+            #expect(try bench.run(BlockHeader.read, sector: 0) == 0)
+            setup.position = try #require(device.stopQueue(0))
+            bench.call.clear()
+            try device.startQueue(0, setup)
+            // Nothing is under way, and nobody kicks.
+            #expect(bench.call.wait(timeoutMilliseconds: 20_000))
+            _ = device.stopQueue(0)
+        }
+    }
+
     @Test("A call descriptor that was replaced is closed, busy or not")
     func closedCalls() throws {
         try BlockDeviceTests.withDevice { device in
